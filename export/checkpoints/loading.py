@@ -1,0 +1,104 @@
+"""From a file to a network: safe unpickling, then the first family that recognises the keys."""
+
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inpaintrt.runtime.errors import CheckpointError
+
+from .family import Family, LoadedNetwork, StateDict, check_finite, list_keys, tensors_only
+from .naoto0804 import Naoto0804
+from .own import Own
+
+FAMILIES: tuple[Family, ...] = (Own(), Naoto0804())
+
+
+def load_checkpoint(path: str | Path) -> LoadedNetwork:
+    """Load a checkpoint of any known family.
+
+    Args:
+        path: a file written by `torch.save`.
+
+    Raises:
+        CheckpointError: if the file is missing, is no checkpoint, would run code, is of no known family, does not fit
+            its family, or holds NaN weights.
+    """
+    path = Path(path)
+    content = _read(path)
+    for family in FAMILIES:
+        weights = family.state_dict(content)
+        if weights is not None and all(key in weights for key in family.deciding_keys):
+            try:
+                check_finite(weights)
+                return family.load(content, weights)
+            except CheckpointError as error:
+                raise CheckpointError(f"{path}: {error}") from None
+    raise CheckpointError(f"{path}: {_describe_unknown(content)}")
+
+
+def read_state_dict(path: str | Path) -> StateDict:
+    """The tensors of a checkpoint for a network of the user's own; under `state_dict` or `model`, or at the top.
+
+    Raises:
+        CheckpointError: as `load_checkpoint`, short of knowing the family.
+    """
+    path = Path(path)
+    content = _read(path)
+    for candidate in (content.get("state_dict"), content.get("model"), content):
+        weights = tensors_only(candidate)
+        if weights is not None:
+            check_finite(weights)
+            return weights
+    raise CheckpointError(f"{path}: holds no state dict, but entries {list_keys(map(str, content))}")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        kind = "is a directory" if path.is_dir() else "no such file"
+        raise CheckpointError(f"{path}: {kind}; expected a checkpoint written by torch.save")
+    try:
+        # Read first: torch.load reports an unreadable and a malformed file with the same exception.
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported global" in str(error) or "Unsupported class" in str(error):
+            raise CheckpointError(
+                f"{path}: holds Python objects besides tensors, and unpickling those can run any code; it was not "
+                "loaded. Save the weights alone, torch.save(network.state_dict(), FILE), where you trust the file"
+            ) from None
+        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
+    except Exception:  # torch.load raises nearly anything on bytes that are no checkpoint
+        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a state dict")
+    return content
+
+
+def _describe_unknown(content: Mapping[str, Any]) -> str:
+    candidates = []
+    for family in FAMILIES:
+        weights = family.state_dict(content)
+        keys = set(weights) if weights is not None else set()
+        found = [key for key in family.deciding_keys if key in keys]
+        missing = [key for key in family.deciding_keys if key not in keys]
+        candidates.append((len(found) / len(family.deciding_keys), family, found, missing))
+    _, nearest, found, missing = max(candidates, key=lambda candidate: candidate[0])
+    weights = tensors_only(content)
+    held = f"tensors {list_keys(weights)}" if weights else f"entries {list_keys(map(str, content))}"
+    known = ", ".join(family.name for family in FAMILIES)
+    nearness = (
+        f"nearest is {nearest.name}, by {list_keys(found)}, but it lacks {list_keys(missing)}"
+        if found
+        else f"none of their keys are there (such as {missing[0]})"
+    )
+    return (
+        f"no known checkpoint family (known: {known}); {nearness}. It holds {held}. "
+        "Export a network of your own with --network FILE.py:FACTORY"
+    )

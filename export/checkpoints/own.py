@@ -1,0 +1,75 @@
+"""Checkpoints of this project: weights together with the network's arguments and interface."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inpaintrt.export.interface import Interface
+from inpaintrt.export.networks import PConvUNet
+from inpaintrt.runtime.errors import CheckpointError
+
+from .family import LoadedNetwork, StateDict, check_keys_and_shapes, tensors_only
+
+FORMAT = "inpaintrt.checkpoint"
+VERSION = 1
+NETWORKS = {"pconv_unet": PConvUNet}
+
+
+class Own:
+    """`{"format", "version", "network", "arguments", "interface", "state_dict"}`."""
+
+    name = "inpaintrt"
+    deciding_keys = ("encoder.0.conv.conv.weight", "decoder.0.conv.conv.weight")
+
+    def state_dict(self, content: Mapping[str, Any]) -> StateDict | None:
+        return tensors_only(content.get("state_dict")) if content.get("format") == FORMAT else None
+
+    def load(self, content: Mapping[str, Any], weights: StateDict) -> LoadedNetwork:
+        if content.get("version") != VERSION:
+            raise CheckpointError(f"checkpoint version {content.get('version')}, this release reads {VERSION}")
+        name = content.get("network")
+        if name not in NETWORKS:
+            raise CheckpointError(f"holds a network called {name!r}; known are {', '.join(NETWORKS)}")
+        try:
+            arguments = dict(content["arguments"])
+            network = NETWORKS[name](**arguments)
+            interface = Interface.from_dict(content["interface"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"its network arguments or interface are invalid: {error}") from None
+        expected = {key: tensor.shape for key, tensor in network.state_dict().items()}
+        check_keys_and_shapes(self.name, weights, expected)
+        network.load_state_dict({key: tensor.to(torch.float32) for key, tensor in weights.items()
+                                 if tensor.is_floating_point()}, strict=False)  # fmt: skip
+        return LoadedNetwork(network.eval(), interface, self.name, arguments)
+
+
+def save_checkpoint(
+    path: str | Path, network: PConvUNet, interface: Interface, dtype: torch.dtype = torch.float32
+) -> None:
+    """Save a network so that `load_checkpoint` restores it with nothing else at hand.
+
+    Args:
+        path: file to write, replaced atomically.
+        network: the trained network.
+        interface: how it was trained to be called.
+        dtype: of the stored weights; half precision halves the file and is read back as float32.
+    """
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    torch.save(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "network": "pconv_unet",
+            "arguments": network.arguments,
+            "interface": interface.to_dict(),
+            "state_dict": {
+                key: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous()
+                for key, tensor in network.state_dict().items()
+            },
+        },
+        partial,
+    )
+    partial.replace(path)

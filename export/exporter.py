@@ -1,0 +1,226 @@
+"""`export_onnx`: a network becomes a bundle with ONNX models."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Literal
+
+import onnx
+import onnx_ir as ir
+import torch
+from torch import nn
+
+from inpaintrt.runtime import bundle as bundles
+from inpaintrt.runtime.bundle import Bundle, DeployedInterface, Profile
+from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
+
+from .deployed import TensorNetwork
+from .graph.clean_up import clean_up, infer_types
+from .graph.fold_batch_norm import fold_batch_norm
+from .graph.half_precision import HalfPrecisionReport, to_half_precision
+from .graph.image_io import add_image_io
+from .graph.mask_path import analyse_mask_path
+from .graph.multiply_adds import half_precision_share
+from .graph.report import PassReport
+from .graph.rescale_division import rescale_division
+from .interface import Interface
+from .source import Source, from_module, relative_record
+from .trace import trace
+
+Io = Literal["image", "tensor"]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What an export depends on besides the network.
+
+    Args:
+        profile: sizes; multiples of the network's size multiple.
+        io: `image` or `tensor`, see the design of the interface.
+        precisions: any of `fp32`, `fp16`.
+        optimize: False for the plain trace of `torch.onnx.export`, which exists in FP32 alone.
+        keep_fp32: names or patterns of nodes that stay FP32 in the FP16 graph.
+    """
+
+    profile: Profile
+    io: Io = "image"
+    precisions: tuple[bundles.Precision, ...] = ("fp32", "fp16")
+    optimize: bool = True
+    keep_fp32: tuple[str, ...] = ()
+
+
+@dataclass
+class ExportReport:
+    """What was done: the passes, and what became of the FP16 graph."""
+
+    passes: list[PassReport] = field(default_factory=list)
+    half_precision: HalfPrecisionReport | None = None
+    half_precision_share: float | None = None
+    mask_path_values: int = 0
+
+
+def export_onnx(
+    network: nn.Module,
+    output: str | Path,
+    *,
+    interface: Interface | None = None,
+    size: tuple[int, int] = (512, 512),
+    io: Io = "image",
+    precisions: Sequence[bundles.Precision] = ("fp32", "fp16"),
+    dynamic: tuple[int, int, int] | None = None,
+    batch: int | tuple[int, int, int] = 1,
+    optimize: bool = True,
+    keep_fp32: Sequence[str] = (),
+) -> Bundle:
+    """Export a network to a bundle.
+
+    Args:
+        network: `forward(image, mask)`, image [N,3,H,W] and mask [N,1 or 3,H,W], as `interface` says.
+        output: directory of the bundle; a bundle that is there is replaced in one step.
+        interface: what the network expects; the network's own `interface` attribute or the defaults if None.
+        size: height and width in pixels of a static graph, multiples of `interface.size_multiple`.
+        io: `image` for uint8 pictures, `tensor` for the network's own tensors.
+        precisions: which graphs to write.
+        dynamic: smallest, best and largest height and width, instead of `size`.
+        batch: number of images, or smallest, best and largest.
+        optimize: False for the plain trace.
+        keep_fp32: names or patterns of nodes to keep in FP32 in the FP16 graph.
+
+    Returns:
+        The bundle. `bundle.artifacts` are its ONNX models.
+
+    Raises:
+        UsageError: if sizes do not fit the network or each other.
+        NetworkError: if the network cannot be called or traced.
+        BundleError: if the directory cannot become a bundle.
+    """
+    if interface is None:
+        own = getattr(network, "interface", None)
+        interface = own if isinstance(own, Interface) else Interface()
+    profile = Profile(
+        batch=(batch,) * 3 if isinstance(batch, int) else batch,
+        height=dynamic or (size[0],) * 3,
+        width=dynamic or (size[1],) * 3,
+    )
+    options = ExportOptions(profile, io, tuple(precisions), optimize, tuple(keep_fp32))
+    bundle, _ = export_source(from_module(network, interface), Path(output), options)
+    return bundle
+
+
+def export_source(source: Source, output: Path, options: ExportOptions) -> tuple[Bundle, ExportReport]:
+    """As `export_onnx`, from a `Source`; the command's way in."""
+    _check(source.interface, options)
+    if bundles.holds_foreign_files(output) and not (output / bundles.DOCUMENT).exists():
+        raise BundleError(f"{output}: holds other files and is no bundle; choose an empty or a new directory")
+    if output.exists() and not output.is_dir():
+        raise BundleError(f"{output}: is a file; a bundle is a directory")
+    was_training = source.network.training
+    source.network.eval()
+    try:
+        models, report = _make_models(source, options)
+    finally:
+        source.network.train(was_training)
+    contents = {precision: _serialise(model) for precision, model in models.items()}
+    artifacts = tuple(
+        bundles.describe_file(content, f"model.{precision}.onnx", "onnx", precision, details=_details(precision, report))
+        for precision, content in contents.items()
+    )
+    first = next(iter(models.values()))
+    bundle = Bundle(
+        path=output,
+        source=relative_record({**source.record, "torch": torch.__version__}, output),
+        network=source.interface.to_dict(),
+        interface=DeployedInterface(
+            io=options.io,
+            size_multiple=source.interface.size_multiple,
+            profile=options.profile,
+            inputs=tuple(str(value.name) for value in first.graph.inputs),
+            outputs=tuple(str(value.name) for value in first.graph.outputs),
+        ),
+        artifacts=artifacts,
+    )
+    return _store(bundle, {f"model.{precision}.onnx": content for precision, content in contents.items()}), report
+
+
+def _check(interface: Interface, options: ExportOptions) -> None:
+    multiple, profile = interface.size_multiple, options.profile
+    for name in ("height", "width"):
+        limits = getattr(profile, name)
+        _check_order(name, limits)
+        wrong = [size for size in limits if size % multiple]
+        if wrong:
+            below, above = wrong[0] // multiple * multiple, -(-wrong[0] // multiple) * multiple
+            near = f"{below} or {above}" if below else f"{above}"
+            raise UsageError(f"{name} {wrong[0]} is no multiple of {multiple}, which this network needs; use {near}")
+    _check_order("batch", profile.batch)
+    if not options.precisions or set(options.precisions) - {"fp32", "fp16"}:
+        raise UsageError(f"--precision is fp32, fp16 or fp32,fp16, not {','.join(options.precisions) or 'empty'}")
+    if not options.optimize and "fp16" in options.precisions:
+        raise UsageError("--no-optimize gives the plain FP32 trace; the FP16 graph needs the passes: add --precision fp32")
+
+
+def _check_order(name: str, limits: tuple[int, int, int]) -> None:
+    low, best, high = limits
+    if not 1 <= low <= best <= high:
+        raise UsageError(f"{name} {low},{best},{high}: expected 1 <= smallest <= best <= largest")
+
+
+def _make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Precision, ir.Model], ExportReport]:
+    network = TensorNetwork(source.network, source.interface).eval()
+    model = trace(network, options.profile, optimize=not options.optimize)
+    report = ExportReport()
+    if options.optimize:
+        model = clean_up(model)
+        for optimisation in (rescale_division, fold_batch_norm):
+            model, done = optimisation(model)
+            report.passes.append(done)
+        model = clean_up(model)
+    report.mask_path_values = len(analyse_mask_path(model).mask_only)
+    models: dict[bundles.Precision, ir.Model] = {}
+    for precision in options.precisions:
+        converted = model
+        if precision == "fp16":
+            converted, report.half_precision = to_half_precision(model, options.keep_fp32)
+            report.half_precision_share = half_precision_share(converted, _best_shapes(options.profile))
+        models[precision] = add_image_io(converted, source.interface) if options.io == "image" else converted
+    return models, report
+
+
+def _best_shapes(profile: Profile) -> dict[str, tuple[int, ...]]:
+    batch, height, width = profile.batch[1], profile.height[1], profile.width[1]
+    return {"image": (batch, 3, height, width), "mask": (batch, 1, height, width)}
+
+
+def _details(precision: str, report: ExportReport) -> dict[str, object]:
+    half = report.half_precision
+    if precision != "fp16" or half is None:
+        return {}
+    return {
+        "fp16_share_of_multiply_adds": round(report.half_precision_share or 0.0, 6),
+        "kept_fp32": {name: reason for name, reason in half.kept},
+    }
+
+
+def _serialise(model: ir.Model) -> bytes:
+    model = infer_types(model)
+    model.producer_name, model.producer_version = "inpaintrt", package_version("inpaintrt")
+    content = ir.to_proto(model).SerializeToString(deterministic=True)
+    try:
+        onnx.checker.check_model(content, full_check=True)
+    except Exception as error:  # the checker's own exceptions share no base
+        raise NetworkError(f"the exported graph is invalid, a defect of inpaintrt: {error}") from error
+    return content
+
+
+def _store(bundle: Bundle, contents: Mapping[str, bytes]) -> Bundle:
+    """Write everything in one step; engines of models that did not change stay."""
+    with contextlib.ExitStack() as stack:
+        staged = {path: stack.enter_context(bundles.stage(bundle.path, path, data)) for path, data in contents.items()}
+        stack.enter_context(bundles.lock(bundle.path))
+        unchanged = {artifact.sha256 for artifact in bundle.artifacts}
+        engines = [a for a in bundles.old_artifacts(bundle.path) if a.details.get("onnx_sha256") in unchanged]
+        bundle = replace(bundle, artifacts=(*bundle.artifacts, *engines))
+        bundles.commit(bundle, staged)
+    return bundle

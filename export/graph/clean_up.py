@@ -1,0 +1,38 @@
+"""Clean-up of the raw trace: constants folded, duplicates and dead nodes removed, Min over Max written as Clip.
+
+The trace is made without the exporter's own optimisation, because that drops `+ 1e-8` as an addition of zero and so
+makes many partial convolutions divide 0 by 0. Only rules that change no value are applied here.
+"""
+
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+import onnxscript.optimizer
+import onnxscript.rewriter
+from onnxscript.rewriter.rules.common import max_min_rule
+
+PASSES: tuple[type[ir.passes.InPlacePass], ...] = (
+    common.CommonSubexpressionEliminationPass,
+    common.IdentityEliminationPass,
+    common.RemoveUnusedNodesPass,
+    common.LiftConstantsToInitializersPass,
+)
+
+
+def clean_up(model: ir.Model) -> ir.Model:
+    """A copy of `model` that computes the same with fewer nodes, its types and shapes inferred."""
+    model = model.clone()
+    onnxscript.optimizer.fold_constants(model)
+    for cleaning in PASSES:
+        cleaning()(model)
+    onnxscript.rewriter.rewrite(model, pattern_rewrite_rules=[max_min_rule])
+    return remove_unused(infer_types(model))
+
+
+def remove_unused(model: ir.Model) -> ir.Model:
+    """A copy of `model` without nodes and initializers that nothing uses."""
+    return common.RemoveUnusedNodesPass()(model.clone()).model
+
+
+def infer_types(model: ir.Model) -> ir.Model:
+    """A copy of `model` in which types and shapes are filled in where they can be inferred."""
+    return common.ShapeInferencePass()(model.clone()).model

@@ -1,0 +1,186 @@
+"""The strongly typed FP16 graph: features in FP16, the mask path in FP32, explicit casts where they meet.
+
+TensorRT 11 takes the types from the graph, so the graph must carry them. A node is computed in FP16 if an image value
+reaches it, unless that is not safe:
+
+* its operator sums over many values or grows exponentially (`FP32_OPERATORS`);
+* one of its constants does not fit: larger than 65504, or a scalar that becomes zero or loses most of its digits;
+* it divides by a value of the mask path that is not proven to be at least 1, or divides a convolution that could not
+  be rescaled (see `rescale_division`);
+* the user named it.
+
+Everything else, the mask path above all, stays FP32: it is one channel wide, so that costs nothing, and integers up to
+the window size, which FP16 does not hold, stay exact. A value of the mask path whose range is not proven to fit FP16
+is clipped before its cast, so that an infinite ratio cannot meet a zero in a hole.
+"""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from .clean_up import remove_unused
+from .ir_tools import add_constant, constant, describe, insert_before, is_float
+from .mask_path import MaskPath, analyse_mask_path
+
+LARGEST = 65504.0
+SMALLEST = 6.2e-5
+"""Limits of FP16: the largest finite value, and about the smallest that still has all its digits."""
+
+FP32_OPERATORS = frozenset(
+    {
+        "CumSum", "Exp", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "Log", "LogSoftmax",
+        "LpNormalization", "Pow", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMean", "ReduceProd", "ReduceSum",
+        "ReduceSumSquare", "RMSNormalization", "Softmax",
+    }
+)  # fmt: skip
+"""Operators whose sums, powers or exponentials leave the FP16 range on ordinary features."""
+
+FLOAT32_INPUTS = {"Resize": (1, 2)}
+"""Inputs that ONNX wants in FP32 whatever the type of the node."""
+
+
+@dataclass
+class HalfPrecisionReport:
+    """Which nodes of the feature path stayed FP32, and why; and which casts of the mask path are clipped."""
+
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    clipped: list[str] = field(default_factory=list)
+    kept_nodes: set[str] = field(default_factory=set)
+
+
+def to_half_precision(model: ir.Model, keep_fp32: Sequence[str] = ()) -> tuple[ir.Model, HalfPrecisionReport]:
+    """The FP16 form of a copy of `model`, whose inputs and outputs stay FP32.
+
+    Args:
+        model: with inputs `image` and `mask`, types inferred.
+        keep_fp32: names or patterns (`*`) of nodes or of the values they make, to be left in FP32.
+    """
+    model = model.clone()
+    report = HalfPrecisionReport()
+    mask_path = analyse_mask_path(model)
+    conversion = _Conversion(model.graph, mask_path, report)
+    for node in list(model.graph):
+        if not any(value in mask_path.image_dependent for value in node.outputs):
+            continue
+        if not any(is_float(value) for value in (*node.inputs, *node.outputs)):
+            continue
+        reason = _reason_for_fp32(node, mask_path, keep_fp32)
+        if reason is None:
+            conversion.to_half(node)
+        else:
+            report.kept.append((describe(node), reason))
+            report.kept_nodes.add(describe(node))
+            conversion.keep(node)
+    conversion.finish_outputs()
+    return remove_unused(model), report
+
+
+def _reason_for_fp32(node: ir.Node, mask_path: MaskPath, keep_fp32: Sequence[str]) -> str | None:
+    names = [name for name in (node.name, *(value.name for value in node.outputs)) if name]
+    for pattern in keep_fp32:
+        if any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            return f"--keep-fp32 {pattern}"
+    if node.op_type in FP32_OPERATORS:
+        return "sums or powers of features leave the FP16 range"
+    if any(attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for attribute in node.attributes.values()):
+        return "it holds a graph of its own"
+    for value in node.inputs:
+        array = constant(value)
+        if array is None or array.dtype != np.float32 or array.size == 0:
+            continue
+        largest = float(np.abs(array).max())
+        if not largest <= LARGEST:
+            return f"its constant {value.name if value else ''} reaches {largest:g}"
+        if array.size == 1 and 0 < largest < SMALLEST:
+            return f"its constant {largest:g} is too small for FP16"
+    return _unsafe_division(node, mask_path)
+
+
+def _unsafe_division(node: ir.Node, mask_path: MaskPath) -> str | None:
+    """Numerators of mask divisions may be as large as the divisor allows: keep both, and what makes the numerator."""
+    if node.op_type == "Div" and node.inputs[1] in mask_path.mask_only:
+        return "it divides features by the mask path, and the dividend may leave the FP16 range"
+    value = node.outputs[0]
+    while len(value.uses()) == 1:
+        user = value.uses()[0].node
+        if user.op_type == "Div" and user.inputs[0] is value and user.inputs[1] in mask_path.mask_only:
+            return f"its result is divided by the mask path in {describe(user)}, and may leave the FP16 range"
+        if user.op_type not in ("Add", "Sub"):
+            return None
+        value = user.outputs[0]
+    return None
+
+
+class _Conversion:
+    """Types of one graph under conversion, with one cast for each value and direction."""
+
+    def __init__(self, graph: ir.Graph, mask_path: MaskPath, report: HalfPrecisionReport):
+        self.graph = graph
+        self.mask_path = mask_path
+        self.report = report
+        self.halves: dict[ir.Value, ir.Value] = {}
+        self.singles: dict[ir.Value, ir.Value] = {}
+
+    def to_half(self, node: ir.Node) -> None:
+        for index, value in enumerate(node.inputs):
+            if value is None or index in FLOAT32_INPUTS.get(node.op_type, ()):
+                continue
+            if value.dtype == ir.DataType.FLOAT:
+                node.replace_input_with(index, self._half(node, value))
+        if node.op_type == "Cast" and node.attributes["to"].as_int() == ir.DataType.FLOAT:
+            node.attributes["to"] = ir.AttrInt64("to", ir.DataType.FLOAT16)
+        for output in node.outputs:
+            if output.dtype == ir.DataType.FLOAT:
+                output.type = ir.TensorType(ir.DataType.FLOAT16)
+
+    def keep(self, node: ir.Node) -> None:
+        for index, value in enumerate(node.inputs):
+            if value is not None and value.dtype == ir.DataType.FLOAT16:
+                node.replace_input_with(index, self._single(node, value))
+
+    def finish_outputs(self) -> None:
+        """Outputs of the graph are FP32, under their own names."""
+        for index, value in enumerate(self.graph.outputs):
+            if value.dtype == ir.DataType.FLOAT16:
+                name = value.name
+                value.name = f"{name}_fp16"
+                node = ir.node("Cast", [value], {"to": ir.DataType.FLOAT}, num_outputs=1)
+                node.outputs[0].name = name
+                node.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+                node.outputs[0].shape = value.shape
+                self.graph.append(node)
+                self.graph.outputs[index] = node.outputs[0]
+
+    def _half(self, user: ir.Node, value: ir.Value) -> ir.Value:
+        if value not in self.halves:
+            self.halves[value] = self._make_half(user, value)
+        return self.halves[value]
+
+    def _make_half(self, user: ir.Node, value: ir.Value) -> ir.Value:
+        array = constant(value)
+        if array is not None:
+            return add_constant(self.graph, f"{value.name}_fp16", array.astype(np.float16))
+        source = value
+        if value in self.mask_path.mask_only and not self._fits(value):
+            self.report.clipped.append(str(value.name))
+            limits = [add_constant(self.graph, "fp16_limit", np.array(v, np.float32)) for v in (-LARGEST, LARGEST)]
+            source = insert_before(user, "Clip", [value, *limits], like=value)
+        return insert_before(
+            user, "Cast", [source], {"to": ir.DataType.FLOAT16}, like=value, dtype=ir.DataType.FLOAT16,
+            name=f"{value.name}_fp16",
+        )  # fmt: skip
+
+    def _fits(self, value: ir.Value) -> bool:
+        low, high = self.mask_path.ranges[value]
+        return -LARGEST <= low and high <= LARGEST
+
+    def _single(self, user: ir.Node, value: ir.Value) -> ir.Value:
+        if value not in self.singles:
+            self.singles[value] = insert_before(
+                user, "Cast", [value], {"to": ir.DataType.FLOAT}, like=value, dtype=ir.DataType.FLOAT,
+                name=f"{value.name}_fp32",
+            )  # fmt: skip
+        return self.singles[value]

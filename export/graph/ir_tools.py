@@ -1,0 +1,93 @@
+"""Small helpers over onnx-ir that several passes share."""
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.DataType.BFLOAT16)
+
+
+def constant(value: ir.Value | None) -> NDArray | None:
+    """The content of a constant value (an initializer or the output of a Constant node), or None."""
+    if value is None:
+        return None
+    tensor = ir.convenience.get_const_tensor(value)
+    return None if tensor is None else tensor.numpy()
+
+
+def scalar(value: ir.Value | None) -> float | None:
+    """A constant of one element as a number, or None."""
+    array = constant(value)
+    return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+
+
+def add_constant(graph: ir.Graph, name: str, array: NDArray) -> ir.Value:
+    """Register an initializer with a name that is still free."""
+    free, number = name, 1
+    while free in graph.initializers:
+        free, number = f"{name}_{number}", number + 1
+    tensor = ir.tensor(array, name=free)
+    value = ir.Value(name=free, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def insert_before(
+    anchor: ir.Node,
+    op: str,
+    inputs: list[ir.Value | None],
+    attributes: dict | None = None,
+    *,
+    like: ir.Value | None = None,
+    dtype: ir.DataType | None = None,
+    name: str | None = None,
+) -> ir.Value:
+    """Insert a node with one output before `anchor`; the output takes type and shape of `like`, or `dtype`."""
+    node = ir.node(op, inputs, attributes or {}, num_outputs=1)
+    output = node.outputs[0]
+    output.name = name
+    if like is not None:
+        output.type, output.shape = like.type, like.shape
+    if dtype is not None:
+        output.type = ir.TensorType(dtype)
+    assert anchor.graph is not None
+    anchor.graph.insert_before(anchor, node)
+    return output
+
+
+def replace_output(old: ir.Value, new: ir.Value) -> None:
+    """Let `new` stand wherever `old` did, graph outputs and the name of a graph output included."""
+    if old.is_graph_output():
+        old.name, new.name = f"{old.name}_replaced", old.name
+    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+
+
+def is_float(value: ir.Value | None) -> bool:
+    """Whether a value is known to hold floating-point numbers."""
+    return value is not None and value.dtype in FLOATS
+
+
+def only_use(value: ir.Value | None, op: str) -> ir.Node | None:
+    """The node that makes `value`, if it is an `op` and `value` is used once and is no output of the graph."""
+    if value is None or value.is_graph_output() or len(value.uses()) != 1:
+        return None
+    node = value.producer()
+    return node if node is not None and node.op_type == op and node.domain == "" else None
+
+
+def describe(node: ir.Node) -> str:
+    """How a node is called in messages: operator and the name of what it makes."""
+    return f"{node.op_type} {node.outputs[0].name}"
+
+
+def channels(value: ir.Value) -> int | None:
+    """The static number of channels of an [N,C,H,W] value, or None."""
+    if value.shape is None or len(value.shape) != 4:
+        return None
+    size = value.shape[1]
+    return size if isinstance(size, int) else None
+
+
+def plane(array: NDArray, rank: int = 4) -> NDArray:
+    """A per-channel vector [C] as [1,C,1,1], ready to broadcast over [N,C,H,W]."""
+    return np.asarray(array).reshape(1, -1, *[1] * (rank - 2))

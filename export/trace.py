@@ -1,0 +1,132 @@
+"""From a PyTorch network to a raw ONNX graph."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import onnx_ir as ir
+import torch
+
+from inpaintrt.runtime.bundle import Profile
+from inpaintrt.runtime.errors import NetworkError
+
+from .deployed import TensorNetwork, flatten_outputs
+from .graph.mask_path import analyse_mask_path
+
+OPSET = 20
+
+
+def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> ir.Model:
+    """Trace a network into a graph with inputs `image`, `mask` and outputs `output` and, if it has one, `updated_mask`.
+
+    An output is the updated mask if it depends on the mask and on no image value; other outputs are dropped.
+
+    Args:
+        network: in evaluation mode.
+        profile: sizes; axes whose smallest and largest differ become dynamic.
+        optimize: let the exporter optimise. That drops `+ 1e-8`, see `graph/clean_up.py`.
+
+    Raises:
+        NetworkError: if the network cannot be called with such sizes, or cannot be traced; with the reason.
+    """
+    multiple = network.interface.size_multiple
+    batch, height, width = (_sample_size(getattr(profile, axis)) for axis in ("batch", "height", "width"))
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(batch, 3, height, width, generator=generator)
+    mask = (torch.rand(batch, 1, height, width, generator=generator) > 0.3).float()
+    outputs = _call(network, image, mask)
+    if outputs[0].shape != image.shape:
+        raise NetworkError(
+            f"the picture the network returns has shape {tuple(outputs[0].shape)}, expected {tuple(image.shape)}; "
+            "choose another output with --output-index"
+        )
+    axes = {
+        0: _dimension("batch", profile.batch, 1),
+        2: _dimension("height", profile.height, multiple),
+        3: _dimension("width", profile.width, multiple),
+    }
+    dynamic = {axis: dimension for axis, dimension in axes.items() if dimension is not None}
+    names = ["output", *(f"output_{index}" for index in range(1, len(outputs)))]
+    try:
+        with torch.no_grad(), _quiet():
+            program = torch.onnx.export(
+                network, (image, mask), dynamo=True, optimize=optimize, verbose=False, opset_version=OPSET,
+                input_names=["image", "mask"], output_names=names,
+                dynamic_shapes={"image": dynamic, "mask": dynamic} if dynamic else None,
+            )  # fmt: skip
+    except Exception as error:
+        raise NetworkError(f"PyTorch cannot export the network: {_innermost(error)}") from error
+    assert program is not None
+    return _select_outputs(program.model)
+
+
+def _call(network: TensorNetwork, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    try:
+        with torch.no_grad():
+            return flatten_outputs(network(image, mask))
+    except NetworkError:
+        raise
+    except Exception as error:
+        raise NetworkError(
+            f"the network cannot be called with image {tuple(image.shape)} and mask {tuple(mask.shape)}: "
+            f"{_first_line(error)}"
+        ) from error
+
+
+def _sample_size(limits: tuple[int, int, int]) -> int:
+    low, best, high = limits
+    # A sample of 1 would make the tracer take a dynamic axis for a constant.
+    return max(best, 2) if low != high else best
+
+
+def _dimension(name: str, limits: tuple[int, int, int], multiple: int) -> Any:
+    low, _, high = limits
+    if low == high:
+        return None
+    if multiple == 1:
+        return torch.export.Dim(name, min=low, max=high)
+    return multiple * torch.export.Dim(f"{name}_units", min=low // multiple, max=high // multiple)
+
+
+def _select_outputs(model: ir.Model) -> ir.Model:
+    mask_path = analyse_mask_path(model)
+    picture, *others = model.graph.outputs
+    kept = [picture]
+    masks = [value for value in others if value in mask_path.mask_only and value.shape is not None and len(value.shape) == 4]
+    if masks:
+        masks[0].name = "updated_mask"
+        kept.append(masks[0])
+    model.graph.outputs[:] = kept
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress, its warnings and those of optional packages it misses from the terminal."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _innermost(error: BaseException) -> str:
+    """The first cause's message, and the line of the user's source if the tracer names one."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    where = next((line for line in lines if line.startswith('File "') and "/torch/" not in line), "")
+    return " ".join(filter(None, (f"{type(error).__name__}: {lines[0] if lines else ''}"[:400], where)))

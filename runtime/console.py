@@ -1,0 +1,104 @@
+"""What all commands share: exit codes, one line for each error, progress on a terminal and plain lines elsewhere."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from .errors import InpaintrtError
+
+OK, BAD_VERDICT, COULD_NOT_RUN = 0, 1, 2
+"""Exit codes: done; ran, and the verdict is bad; could not run."""
+
+
+def command_line(function: Callable[..., None]) -> Callable[[], None]:
+    """Make a console entry point of a typer command function.
+
+    Errors that the user can mend become one line on standard error and exit code 2.
+    """
+
+    def main() -> None:
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        app.command(context_settings={"help_option_names": ["-h", "--help"]})(function)
+        try:
+            app()
+        except InpaintrtError as error:
+            fail(str(error))
+        except OSError as error:
+            # A disk that is full or read-only can strike in any write; the path says which.
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}")
+        except KeyboardInterrupt:
+            fail("interrupted")
+
+    return main
+
+
+def fail(message: str) -> None:
+    """Print one line on standard error and end with exit code 2."""
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    raise SystemExit(COULD_NOT_RUN)
+
+
+def say(message: str) -> None:
+    """One line for the reader on standard error, so that standard output stays machine-readable."""
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def print_json(result: Any) -> None:
+    """The machine-readable result on standard output."""
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+
+
+class Progress:
+    """Steps of one long task; a bar on a terminal, a line for each description elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            from rich.console import Console  # noqa: PLC0415 - only where a bar is shown
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+            from rich.progress import Progress as RichProgress  # noqa: PLC0415
+
+            self._bar = RichProgress(
+                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+                TimeElapsedColumn(), console=Console(stderr=True), transient=False,
+            )  # fmt: skip
+
+    def start(self, description: str) -> None:
+        """Begin the next part; its share done is 0."""
+        if self._bar is None:
+            say(description)
+        elif self._task is None:
+            self._bar.start()
+            self._task = self._bar.add_task(description, total=1.0)
+        else:
+            self._bar.update(self._task, completed=1.0)
+            self._task = self._bar.add_task(description, total=1.0)
+
+    def update(self, share: float) -> None:
+        """The current part is done to `share` (0..1)."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=share)
+
+    def stop(self) -> None:
+        """Finish the last part and leave the bar on the screen."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=1.0)
+            self._bar.stop()
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A `Progress` that is stopped whatever happens."""
+    shown = Progress()
+    try:
+        yield shown
+    finally:
+        shown.stop()
