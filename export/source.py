@@ -82,7 +82,8 @@ def from_factory(specification: str, arguments: Mapping[str, Any], checkpoint: P
         "checkpoint": str(checkpoint) if checkpoint is not None else None,
         "weights_sha256": weights_sha256(network),
     }
-    return Source(network.eval(), interface if isinstance(interface, Interface) else Interface(), record)
+    network.eval()  # apart, because some networks' own eval() returns nothing
+    return Source(network, interface if isinstance(interface, Interface) else Interface(), record)
 
 
 def _load_state(network: nn.Module, checkpoint: Path) -> None:

@@ -1,0 +1,195 @@
+"""The engine store of a bundle: content-addressed, so that an engine is never reused for what it was not built from.
+
+An engine's key is the sha256 of everything it depends on: the ONNX content, library and version, target, precision,
+shape profile and builder options. An engine whose key is already in the bundle, with an unaltered file, is up to date.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from inpaintrt.runtime import bundle as bundles
+from inpaintrt.runtime.backends.gpu import LIBRARIES, load_library, local_target
+from inpaintrt.runtime.bundle import Artifact, Bundle
+from inpaintrt.runtime.errors import BackendError, BundleError, EngineBuildError, UsageError
+
+from . import build
+from .targets import LOCAL, parse_targets
+
+Backend = Literal["auto", "tensorrt", "tensorrt-rtx"]
+
+BUILD_TIMEOUT = 3600.0
+"""Seconds to wait for another process that builds the same engine."""
+
+IMAGE_SHAPES = {"image": ("batch", "height", "width", "3"), "mask": ("batch", "height", "width")}
+TENSOR_SHAPES = {"image": ("batch", "3", "height", "width"), "mask": ("batch", "1", "height", "width")}
+"""Axes of the inputs for `--io image` and `--io tensor`, by their names in the profile."""
+
+OnStart = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class BuiltEngine:
+    """An engine of the bundle, and whether it was there already."""
+
+    artifact: Artifact
+    up_to_date: bool
+
+
+def build_engines(
+    bundle: str | Path,
+    *,
+    backend: Backend = "auto",
+    target: str = LOCAL,
+    precisions: Sequence[str] = ("fp16",),
+    on_start: OnStart = lambda _: None,
+    on_progress: build.OnProgress = lambda _: None,
+) -> list[BuiltEngine]:
+    """Build the engines of a bundle that are not up to date.
+
+    Args:
+        bundle: directory of the bundle.
+        backend: `tensorrt` builds for the GPU it is on; `tensorrt-rtx` for any target on any machine; `auto` takes
+            TensorRT for the local GPU and TensorRT-RTX for named targets.
+        target: `local`, `all`, or compute capabilities separated by commas.
+        precisions: `fp16`, `fp32` or both; the bundle must hold these ONNX models.
+        on_start: called with a description as each build begins.
+        on_progress: called with the share done, 0..1, of the current build.
+
+    Returns:
+        One entry for each target and precision, in that order.
+
+    Raises:
+        UsageError: if backend and target do not fit each other.
+        EngineBuildError: if a library or GPU is missing, or a build fails; engines built before it stay.
+        BundleError: if the bundle is missing or altered, or another process holds it.
+    """
+    opened = Bundle.open(bundle)
+    if not precisions or set(precisions) - {"fp16", "fp32"}:
+        raise UsageError(f"--precision is fp16, fp32 or fp16,fp32, not {','.join(precisions) or 'empty'}")
+    targets = parse_targets(target)
+    chosen = _choose_backend(backend, targets)
+    library = build.select_library(chosen)
+    targets = list(dict.fromkeys(_resolve(chosen, name) for name in targets))
+    version = str(library.__version__)
+    models = {precision: opened.onnx(precision) for precision in precisions}
+    engines = []
+    for name in targets:
+        for model in models.values():
+            order = _Order(opened.path, model, chosen, version, name)
+            engines.append(_build_one(order, on_start, on_progress))
+    return engines
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is to be built."""
+
+    directory: Path
+    model: Artifact
+    backend: str
+    version: str
+    target: str
+
+    def key(self, bundle: Bundle) -> str:
+        entries = {
+            "onnx": self.model.sha256,
+            "backend": self.backend,
+            "version": self.version,
+            "target": self.target,
+            "precision": self.model.precision,
+            "profile": asdict(bundle.interface.profile),
+            "options": build.OPTIONS,
+        }
+        return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+    def path(self, key: str) -> str:
+        return f"{bundles.ENGINES}/{self.backend}-{self.version}-{self.target}-{self.model.precision}-{key[:12]}.engine"
+
+
+def _choose_backend(backend: Backend, targets: Sequence[str]) -> str:
+    if backend not in ("auto", *LIBRARIES):
+        raise UsageError(f"--backend is auto, {' or '.join(LIBRARIES)}, not {backend!r}")
+    named = [target for target in targets if target != LOCAL]
+    if backend == "tensorrt" and named:
+        raise UsageError(
+            f"--backend tensorrt builds for the GPU of this machine alone, not for {', '.join(named)}; "
+            "use --target local there, or --backend tensorrt-rtx here"
+        )
+    if backend != "auto":
+        return backend
+    if named:
+        return "tensorrt-rtx"
+    try:
+        load_library("tensorrt")
+    except BackendError:
+        return "tensorrt-rtx"
+    return "tensorrt"
+
+
+def _resolve(backend: str, target: str) -> str:
+    if target != LOCAL:
+        return target
+    try:
+        found = local_target()
+    except BackendError as error:
+        hint = "name a target, such as --target sm89, to build for another machine" if backend == "tensorrt-rtx" else (
+            "TensorRT builds only on the GPU it builds for"
+        )  # fmt: skip
+        raise EngineBuildError(f"--target local: {error}; {hint}") from None
+    if backend == "tensorrt-rtx" and found not in build_targets():
+        raise EngineBuildError(f"--target local: TensorRT-RTX does not support {found}; use --backend tensorrt")
+    return found
+
+
+def build_targets() -> tuple[str, ...]:
+    """Compute capabilities that TensorRT-RTX builds for."""
+    return tuple(parse_targets("all"))
+
+
+def _build_one(order: _Order, on_start: OnStart, on_progress: build.OnProgress) -> BuiltEngine:
+    """Build under a lock of the engine's own, so that two builders of one engine do the work once."""
+    key = order.key(Bundle.open(order.directory))
+    with bundles.lock(order.directory / bundles.ENGINES, f".{key[:12]}.lock", BUILD_TIMEOUT):
+        bundle = Bundle.open(order.directory)
+        existing = _existing(bundle, key)
+        if existing is not None:
+            return BuiltEngine(existing, up_to_date=True)
+        on_start(f"{order.backend} {order.version}: {order.model.precision} engine for {order.target}")
+        content = bundle.file(order.model)
+        shapes = IMAGE_SHAPES if bundle.interface.io == "image" else TENSOR_SHAPES
+        # Built from a private copy whose content was just checked, whatever happens to the bundle meanwhile.
+        with bundles.stage(order.directory, "model.onnx", content) as model:
+            data = build.build_engine(
+                order.backend, model, order.target, bundle.interface.profile, shapes, on_progress
+            )
+        return BuiltEngine(_add(order, key, data), up_to_date=False)
+
+
+def _existing(bundle: Bundle, key: str) -> Artifact | None:
+    for engine in bundle.engines():
+        if engine.key == key:
+            try:
+                bundle.file(engine)
+            except BundleError:
+                return None  # altered or gone: build it again
+            return engine
+    return None
+
+
+def _add(order: _Order, key: str, data: bytes) -> Artifact:
+    artifact = bundles.describe_file(
+        data, order.path(key), "engine", order.model.precision,
+        backend=order.backend, backend_version=order.version, target=order.target, key=key,
+        details={"onnx_sha256": order.model.sha256},
+    )  # fmt: skip
+    with bundles.stage(order.directory, "new.engine", data) as staged, bundles.lock(order.directory):
+        bundle = Bundle.open(order.directory)
+        if order.model.sha256 not in {a.sha256 for a in bundle.artifacts if a.kind == "onnx"}:
+            raise EngineBuildError(f"{order.directory} was exported again during the build; run build-engines again")
+        others = tuple(a for a in bundle.artifacts if a.key != key)
+        bundles.commit(replace(bundle, artifacts=(*others, artifact)), {artifact.path: staged})
+    return artifact

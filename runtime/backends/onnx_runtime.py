@@ -1,0 +1,57 @@
+"""ONNX Runtime, on the CPU or through CUDA."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintrt.runtime.bundle import Bundle
+from inpaintrt.runtime.errors import BackendError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxRuntimeBackend:
+    """A session over one ONNX model of a bundle."""
+
+    def __init__(self, bundle: Bundle, precision: str, device: Literal["cpu", "cuda"], threads: int = 0):
+        """Open a session.
+
+        Args:
+            bundle: with an ONNX model of this precision.
+            precision: `fp32` or `fp16`.
+            device: `cpu` or `cuda`.
+            threads: for one operator on the CPU; 0 leaves it to ONNX Runtime.
+
+        Raises:
+            BackendError: if ONNX Runtime lacks the device, or cannot load the model.
+            BundleError: if the model is missing or altered.
+        """
+        import onnxruntime  # noqa: PLC0415 - only when used
+
+        self.name = f"onnxruntime-{device} {precision}"
+        provider = PROVIDERS[device]
+        if provider not in onnxruntime.get_available_providers():
+            raise BackendError(
+                f"onnxruntime {onnxruntime.__version__} here has no {provider}; on a GPU machine "
+                "pip uninstall onnxruntime, then pip install --force-reinstall onnxruntime-gpu"
+            )
+        model = bundle.file(bundle.onnx(precision))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session: Any = onnxruntime.InferenceSession(model, options, providers=[provider])
+        except Exception as error:  # ONNX Runtime's exceptions share no base
+            raise BackendError(f"onnxruntime cannot load the {precision} model: {error}") from error
+        if provider not in self._session.get_providers():
+            raise BackendError(f"onnxruntime could not start {provider}: is a driver for its CUDA version installed?")
+
+    def run(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As `Backend.run`."""
+        composite: NDArray[np.uint8] = self._session.run(["composite"], {"image": image, "mask": mask})[0]
+        return composite
+
+    def close(self) -> None:
+        """As `Backend.close`."""
+        self._session = None

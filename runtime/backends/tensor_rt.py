@@ -1,0 +1,201 @@
+"""TensorRT and TensorRT-RTX engines, with device memory, streams and graphs from `cuda-core`.
+
+Both libraries have the same Python interface; what differs is that TensorRT-RTX compiles its engine to the GPU when it
+is loaded and keeps the result in a runtime cache, which is stored beside the engine.
+
+Buffers and an execution context belong to each shape: a captured CUDA graph is undefined once its context is changed.
+The second call with a shape captures copies and network into a graph, which later calls replay; the first one is the
+warm-up that capturing needs.
+"""
+
+import contextlib
+import math
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintrt.runtime.bundle import Artifact, Bundle
+from inpaintrt.runtime.errors import BackendError
+
+from .gpu import load_library, open_device
+
+SHAPES_KEPT = 4
+"""Shapes whose context, buffers and graph are kept; the least recently used one goes first."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass
+class _Binding:
+    """One tensor: memory on the device, pinned memory on the host, and the latter as an array."""
+
+    device: Any
+    pinned: Any
+    array: NDArray[np.uint8]
+
+    def close(self, stream: Any) -> None:
+        self.device.close(stream)
+        self.pinned.close(stream)
+
+
+@dataclass
+class _Shaped:
+    """What belongs to one shape of the image."""
+
+    context: Any
+    bindings: dict[str, _Binding]
+    calls: int = 0
+    graph: Any = None
+
+    def close(self, stream: Any) -> None:
+        if self.graph is not None:
+            self.graph.close()
+        self.context = None
+        for binding in self.bindings.values():
+            binding.close(stream)
+
+
+class TensorRTBackend:
+    """One engine on the local GPU. Threads take turns: an execution context serves one call at a time."""
+
+    def __init__(self, bundle: Bundle, engine: Artifact, device_id: int = 0):
+        """Load an engine.
+
+        Args:
+            bundle: that the engine belongs to.
+            engine: built for this GPU by the installed version of its library.
+
+        Raises:
+            BackendError: if the library or a GPU is missing, or the engine does not load.
+            BundleError: if the engine file is missing or altered.
+        """
+        backend = str(engine.backend)
+        self.name = f"{backend} {engine.precision}"
+        self._lock = threading.Lock()
+        self._trt = load_library(backend)
+        self._device = open_device(device_id)
+        self._stream = self._device.create_stream()
+        self._logger = self._trt.Logger(self._trt.Logger.ERROR)
+        self._runtime = self._trt.Runtime(self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(bundle.file(engine))
+        if self._engine is None:
+            raise BackendError(
+                f"{backend} {self._trt.__version__} cannot load {engine.path}, built by version "
+                f"{engine.backend_version} for {engine.target}; run build-engines again on this machine"
+            )
+        self._cache_path = bundle.path / f"{engine.path}.cache"
+        self._config, self._cache = self._runtime_config() if backend == "tensorrt-rtx" else (None, None)
+        self._shaped: OrderedDict[Shape, _Shaped] = OrderedDict()
+
+    def _runtime_config(self) -> tuple[Any, Any]:
+        config = self._engine.create_runtime_config()
+        cache = config.create_runtime_cache()
+        if self._cache_path.is_file():
+            # A cache of another driver or GPU is rejected by the library, which then compiles again.
+            cache.deserialize(self._cache_path.read_bytes())
+        config.set_runtime_cache(cache)
+        return config, cache
+
+    def run(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As `Backend.run`.
+
+        Raises:
+            BackendError: if the engine does not take this shape, or its execution fails.
+        """
+        with self._lock:
+            self._device.set_current()
+            shaped = self._shaped.get(image.shape) or self._prepare(image.shape, mask.shape)
+            self._shaped.move_to_end(image.shape)
+            shaped.bindings["image"].array[...] = image
+            shaped.bindings["mask"].array[...] = mask
+            if shaped.graph is not None:
+                shaped.graph.launch(self._stream)
+            else:
+                if shaped.calls == 0 or not self._capture(shaped):
+                    self._enqueue(shaped, self._stream)
+            shaped.calls += 1
+            self._stream.sync()
+            return shaped.bindings["composite"].array.copy()
+
+    def close(self) -> None:
+        """As `Backend.close`; stores the runtime cache of TensorRT-RTX."""
+        with self._lock:
+            if self._engine is None:
+                return
+            self._store_cache()
+            for shaped in self._shaped.values():
+                shaped.close(self._stream)
+            self._shaped.clear()
+            # The order the libraries want: contexts, engine, runtime.
+            self._config = self._cache = None
+            self._engine = None
+            self._runtime = None
+            self._stream.sync()
+            self._stream.close()
+
+    def _prepare(self, image_shape: Shape, mask_shape: Shape) -> _Shaped:
+        arguments = () if self._config is None else (self._config,)
+        context = self._engine.create_execution_context(*arguments)
+        if context is None:
+            raise BackendError(f"{self.name}: no execution context for {image_shape}; too little GPU memory?")
+        shapes = {"image": image_shape, "mask": mask_shape, "composite": image_shape}
+        for name in ("image", "mask"):
+            if not context.set_input_shape(name, shapes[name]):
+                raise BackendError(f"{self.name}: the engine does not take {name} of shape {shapes[name]}")
+        while len(self._shaped) >= SHAPES_KEPT:
+            self._shaped.popitem(last=False)[1].close(self._stream)
+        shaped = _Shaped(context, {name: self._allocate(shape) for name, shape in shapes.items()})
+        for name, binding in shaped.bindings.items():
+            context.set_tensor_address(name, int(binding.device.handle))
+        self._shaped[image_shape] = shaped
+        return shaped
+
+    def _allocate(self, shape: Shape) -> _Binding:
+        from cuda.core import LegacyPinnedMemoryResource  # noqa: PLC0415 - only with a GPU
+
+        size = math.prod(shape)
+        pinned = LegacyPinnedMemoryResource().allocate(size)
+        flat: NDArray[np.uint8] = np.from_dlpack(pinned).view(np.uint8)
+        return _Binding(self._device.allocate(size, stream=self._stream), pinned, flat[:size].reshape(shape))
+
+    def _enqueue(self, shaped: _Shaped, stream: Any) -> None:
+        """Copies in, network, copy out; `stream` is a stream, or a graph builder that captures them."""
+        bindings = shaped.bindings
+        for name in ("image", "mask"):
+            bindings[name].device.copy_from(bindings[name].pinned, stream=stream)
+        handle = getattr(stream, "stream", stream).handle
+        if not shaped.context.execute_async_v3(int(handle)):
+            raise BackendError(f"{self.name}: the engine failed to run on images of shape {bindings['image'].array.shape}")
+        bindings["composite"].device.copy_to(bindings["composite"].pinned, stream=stream)
+
+    def _capture(self, shaped: _Shaped) -> bool:
+        """Capture a graph and launch it; False where this network cannot be captured."""
+        capturable = getattr(shaped.context, "is_stream_capturable", None)
+        if capturable is not None and not capturable(int(self._stream.handle)):
+            return False
+        builder = self._stream.create_graph_builder()
+        builder.begin_building("thread_local")
+        try:
+            self._enqueue(shaped, builder)
+        finally:
+            builder.end_building()
+        shaped.graph = builder.complete()
+        builder.close()
+        shaped.graph.launch(self._stream)
+        return True
+
+    def _store_cache(self) -> None:
+        if self._cache is None:
+            return
+        content = bytes(self._cache.serialize())
+        temporary = Path(f"{self._cache_path}.{os.getpid()}")
+        # A bundle on a read-only disk works without a cache: the next start compiles again.
+        with contextlib.suppress(OSError):
+            temporary.write_bytes(content)
+            temporary.replace(self._cache_path)

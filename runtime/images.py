@@ -1,0 +1,161 @@
+"""Pictures and masks from and to files: what is handled, and what is refused because it would be altered silently.
+
+The network works on 8-bit RGB. Grey, palette and transparent pictures come back in their own kind; 16-bit, CMYK and
+other colour spaces cannot come back with known pixels identical, and are refused.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import ImageError
+
+MAX_PIXELS = 200_000_000
+"""Images with more pixels are refused before they are decoded."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")
+
+LOSSY_MASK_THRESHOLD = 128
+"""Masks from lossy files hold noise around black, which must not become holes."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Args:
+        rgb: uint8 [H,W,3], upright.
+        alpha: uint8 [H,W], or None.
+        grey: whether the file held no colours.
+        info: colour profile and EXIF, to be saved again.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+    grey: bool
+    info: dict[str, Any]
+
+
+def read_picture(path: Path) -> Picture:
+    """Decode a picture and turn it upright (EXIF).
+
+    Raises:
+        ImageError: if it is missing, unreadable, too large, animated, or of a kind that cannot come back unaltered.
+    """
+    image = _open(path)
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise ImageError(f"{path}: has colour mode {image.mode}; convert it to 8-bit RGB or grey first")
+    alpha = np.array(image.getchannel("A")) if image.mode in ("LA", "RGBA") else None
+    grey = image.mode in ("L", "LA")
+    info = {key: image.info[key] for key in ("icc_profile", "exif") if image.info.get(key)}
+    return Picture(np.array(image.convert("RGB")), alpha, grey, info)
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Decode a mask, [H,W], True = hole: where any channel is non-zero, or at least 128 in a lossy format.
+
+    Raises:
+        ImageError: as `read_picture`.
+    """
+    image = _open(path)
+    lossy = image.info["inpaintrt_format"] in LOSSY_FORMATS
+    if image.mode in ("P", "PA", "RGBA", "LA", "CMYK", "1"):
+        image = image.convert("RGB")
+    values = np.array(image)
+    strongest = values.max(axis=2) if values.ndim == 3 else values
+    hole: NDArray[np.bool_] = strongest >= LOSSY_MASK_THRESHOLD if lossy else strongest != 0
+    return hole
+
+
+def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
+    """Save a filled picture in the kind of the original, atomically.
+
+    Raises:
+        ImageError: if the format cannot be written.
+        OSError: if the file cannot be written.
+    """
+    check_output_format(path)
+    image = Image.fromarray(rgb)
+    if like.grey:
+        image = image.convert("L")
+    alpha_is_kept = path.suffix.lower() not in (".jpg", ".jpeg", ".bmp")
+    if like.alpha is not None and alpha_is_kept:
+        image.putalpha(Image.fromarray(like.alpha))
+    options: dict[str, Any] = dict(like.info)
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        options |= {"quality": 95, "subsampling": 0}
+    if path.suffix.lower() == ".webp":
+        options |= {"lossless": True, "exact": True}
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        image.save(partial, **options)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_output_format(path: Path) -> None:
+    """Refuse a file name whose suffix names no format that can be written.
+
+    Raises:
+        ImageError: naming the formats.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ImageError(f"{path}: cannot write a picture with suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}")
+
+
+def list_pictures(folder: Path) -> Iterator[Path]:
+    """The pictures of a folder, sorted by name."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            yield path
+
+
+def _open(path: Path) -> Image.Image:
+    """Open, check before decoding, decode, and turn upright; `info` gets the file's format."""
+    if not path.is_file():
+        raise ImageError(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit is an error, not a warning
+    try:
+        with Image.open(path) as image:
+            _check_before_decoding(path, image)
+            file_format = image.format
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        reason = "is no picture" if isinstance(error, UnidentifiedImageError) else f"is damaged or unreadable: {error}"
+        raise ImageError(f"{path}: {reason}") from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+    upright.info["inpaintrt_format"] = file_format
+    return upright
+
+
+def _check_before_decoding(path: Path, image: Image.Image) -> None:
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise ImageError(f"{path}: {image.width}x{image.height} is over the limit of {MAX_PIXELS // 10**6} megapixels")
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        raise ImageError(f"{path}: holds {image.n_frames} pictures; save one of them by itself first")  # type: ignore[attr-defined]
+    # Pillow cuts 16-bit RGB down to 8 bits without a word; the raw mode of the file tells.
+    raw_modes = [str(argument) for tile in getattr(image, "tile", []) for argument in _flat(tile[3])]
+    if image.mode.startswith(("I", "F")) or any(";16" in mode for mode in raw_modes):
+        raise ImageError(f"{path}: has more than 8 bits per channel; known pixels could not stay identical, convert it first")
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value

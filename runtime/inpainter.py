@@ -1,0 +1,140 @@
+"""`Inpainter`: a bundle, opened on the best backend of this machine, for images of any size."""
+
+import types
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends.choice import Device, choose_backend
+from .bundle import Bundle
+from .errors import BackendError, ImageError
+from .windows import windows_around_holes
+
+UInt8Array = NDArray[np.uint8]
+
+
+class Inpainter:
+    """Fills holes in pictures. May be shared by threads.
+
+    ::
+
+        with Inpainter("places") as inpaint:
+            filled = inpaint(image, mask)
+
+    Args:
+        bundle: directory of a bundle exported with `--io image`.
+        device: `auto` for the best there is, `cpu`, or `cuda` to fail where no GPU can be used.
+        threads: CPU threads for one picture; 0 leaves it to the backend.
+
+    Attributes:
+        backend: which backend was chosen, and why not the ones before it.
+
+    Raises:
+        BundleError: if the bundle is missing, malformed or altered.
+        BackendError: if no backend can run it here.
+    """
+
+    def __init__(self, bundle: str | Path, device: Device = "auto", threads: int = 0):
+        self.bundle = Bundle.open(bundle)
+        if self.bundle.interface.io != "image":
+            raise BackendError(f"{bundle}: was exported with --io tensor; export it with --io image to fill pictures")
+        self._backend, self.backend = choose_backend(self.bundle, device, threads)
+
+    def __enter__(self) -> "Inpainter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the backend."""
+        self._backend.close()
+
+    def __call__(self, image: UInt8Array, mask: NDArray[np.uint8 | np.bool_]) -> UInt8Array:
+        """Fill the holes.
+
+        Args:
+            image: uint8 RGB [H,W,3] or [N,H,W,3]; not changed.
+            mask: uint8 or bool [H,W] or [N,H,W]; non-zero = hole.
+
+        Returns:
+            A new array like `image`; known pixels are bit-identical.
+
+        Raises:
+            ImageError: if types or shapes are wrong or do not fit each other.
+        """
+        image, mask = np.asarray(image), np.asarray(mask)
+        check_picture(image, mask)
+        if image.ndim == 3:
+            return self._fill_batch(image[None], mask[None] != 0)[0]
+        return self._fill_batch(image, mask != 0)
+
+    def _fill_batch(self, image: UInt8Array, hole: NDArray[np.bool_]) -> UInt8Array:
+        profile = self.bundle.interface.profile
+        largest = profile.height[2], profile.width[2]
+        result = image.copy()
+        with_holes = np.flatnonzero(hole.any(axis=(1, 2)))
+        if image.shape[1] <= largest[0] and image.shape[2] <= largest[1]:
+            step = profile.batch[2]
+            for start in range(0, len(with_holes), step):
+                chosen = with_holes[start : start + step]
+                result[chosen] = self._run(image[chosen], hole[chosen])
+        else:
+            for index in with_holes:
+                self._fill_by_windows(result[index], hole[index], largest)
+        return result
+
+    def _fill_by_windows(self, picture: UInt8Array, hole: NDArray[np.bool_], size: tuple[int, int]) -> None:
+        """Fill `picture` [H,W,3] in place, one window after the other."""
+        unknown = hole.copy()
+        for window in windows_around_holes(hole, *size):
+            area, core = window.area, window.core
+            patch = self._run(picture[area][None], unknown[area][None])[0]
+            filled = picture[area].copy()
+            inside = np.zeros(hole.shape, dtype=np.bool_)
+            inside[core] = unknown[core]
+            filled[inside[area]] = patch[inside[area]]
+            picture[area] = filled
+            unknown[core] = False
+
+    def _run(self, image: UInt8Array, hole: NDArray[np.bool_]) -> UInt8Array:
+        """Pad to a size the network takes, run, and cut off the padding; padding counts as hole."""
+        count, height, width = hole.shape
+        profile, multiple = self.bundle.interface.profile, self.bundle.interface.size_multiple
+        padded_shape = (
+            max(count, profile.batch[0]),
+            padded_size(height, profile.height, multiple),
+            padded_size(width, profile.width, multiple),
+        )
+        padded_image = np.zeros((*padded_shape, 3), dtype=np.uint8)
+        padded_mask = np.ones(padded_shape, dtype=np.uint8)
+        padded_image[:count, :height, :width] = image
+        padded_mask[:count, :height, :width] = hole
+        return self._backend.run(padded_image, padded_mask)[:count, :height, :width]
+
+
+def padded_size(size: int, limits: tuple[int, int, int], multiple: int) -> int:
+    """The smallest size the network takes that is not below `size`."""
+    return max(limits[0], -(-size // multiple) * multiple)
+
+
+def check_picture(image: np.ndarray, mask: np.ndarray) -> None:
+    """Refuse arrays that are no picture and mask.
+
+    Raises:
+        ImageError: saying what was found and what is expected.
+    """
+    if image.dtype != np.uint8 or image.ndim not in (3, 4) or image.shape[-1] != 3:
+        raise ImageError(f"image is {image.dtype} {image.shape}; expected uint8 [H,W,3] or [N,H,W,3], RGB")
+    if mask.dtype not in (np.uint8, np.bool_):
+        raise ImageError(f"mask is {mask.dtype} {mask.shape}; expected uint8 or bool, non-zero = hole")
+    if 0 in image.shape:
+        raise ImageError(f"image of shape {image.shape} is empty")
+    if mask.shape != image.shape[:-1]:
+        raise ImageError(f"mask is {mask.shape}, but the image needs {image.shape[:-1]}")
