@@ -196,6 +196,8 @@ def _summarise(bundle: "Bundle", report: "ExportReport") -> None:
     half = report.half_precision
     if half is not None and report.half_precision_share is not None:
         say(f"FP16 does {100 * report.half_precision_share:.2f} % of the multiply-adds")
+        for name, reason in half.headroom.refused:
+            say(f"no headroom: {name}: {reason}; features beyond 65504 would overflow")
         for name, reason in half.kept:
             say(f"kept in FP32: {name}: {reason}")
 

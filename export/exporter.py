@@ -59,6 +59,7 @@ class ExportReport:
     half_precision: HalfPrecisionReport | None = None
     half_precision_share: float | None = None
     mask_path_values: int = 0
+    updated_mask_output: int | None = None
 
 
 def export_onnx(
@@ -138,6 +139,7 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
             profile=options.profile,
             inputs=tuple(str(value.name) for value in first.graph.inputs),
             outputs=tuple(str(value.name) for value in first.graph.outputs),
+            updated_mask_output=report.updated_mask_output,
         ),
         artifacts=artifacts,
     )
@@ -169,8 +171,9 @@ def _check_order(name: str, limits: tuple[int, int, int]) -> None:
 
 def _make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Precision, ir.Model], ExportReport]:
     network = TensorNetwork(source.network, source.interface).eval()
-    model = trace(network, options.profile, optimize=not options.optimize)
-    report = ExportReport()
+    traced = trace(network, options.profile, optimize=not options.optimize)
+    model = traced.model
+    report = ExportReport(updated_mask_output=traced.updated_mask_output)
     if options.optimize:
         model = clean_up(model)
         for optimisation in (rescale_division, fold_batch_norm):
@@ -199,7 +202,8 @@ def _details(precision: str, report: ExportReport) -> dict[str, object]:
         return {}
     return {
         "fp16_share_of_multiply_adds": round(report.half_precision_share or 0.0, 6),
-        "kept_fp32": {name: reason for name, reason in half.kept},
+        "kept_fp32": dict(half.kept),
+        "headroom": not half.headroom.refused,
     }
 
 

@@ -5,6 +5,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
@@ -19,7 +20,15 @@ from .graph.mask_path import analyse_mask_path
 OPSET = 20
 
 
-def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> ir.Model:
+@dataclass(frozen=True)
+class Trace:
+    """A raw graph, and which output of the network became `updated_mask` (None if none did)."""
+
+    model: ir.Model
+    updated_mask_output: int | None
+
+
+def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> Trace:
     """Trace a network into a graph with inputs `image`, `mask` and outputs `output` and, if it has one, `updated_mask`.
 
     An output is the updated mask if it depends on the mask and on no image value; other outputs are dropped.
@@ -91,16 +100,16 @@ def _dimension(name: str, limits: tuple[int, int, int], multiple: int) -> Any:
     return multiple * torch.export.Dim(f"{name}_units", min=low // multiple, max=high // multiple)
 
 
-def _select_outputs(model: ir.Model) -> ir.Model:
-    mask_path = analyse_mask_path(model)
+def _select_outputs(model: ir.Model) -> Trace:
+    mask_only = analyse_mask_path(model).mask_only
     picture, *others = model.graph.outputs
-    kept = [picture]
-    masks = [value for value in others if value in mask_path.mask_only and value.shape is not None and len(value.shape) == 4]
-    if masks:
-        masks[0].name = "updated_mask"
-        kept.append(masks[0])
-    model.graph.outputs[:] = kept
-    return model
+    for index, value in enumerate(others, start=1):
+        if value in mask_only and value.shape is not None and len(value.shape) == 4:
+            value.name = "updated_mask"
+            model.graph.outputs[:] = [picture, value]
+            return Trace(model, index)
+    model.graph.outputs[:] = [picture]
+    return Trace(model, None)
 
 
 @contextlib.contextmanager

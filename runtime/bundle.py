@@ -75,13 +75,22 @@ class Profile:
 
 @dataclass(frozen=True)
 class DeployedInterface:
-    """What the deployed network takes and gives: `io` as in the design, size multiple in pixels, and the profile."""
+    """What the deployed network takes and gives.
+
+    Args:
+        io: `image` or `tensor`, as in the design.
+        size_multiple: height and width must be multiples of this many pixels.
+        profile: sizes.
+        inputs, outputs: names of the graph's tensors.
+        updated_mask_output: which output of the network, the picture being 0, is the updated mask; None without one.
+    """
 
     io: Literal["image", "tensor"]
     size_multiple: int
     profile: Profile
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    updated_mask_output: int | None = None
 
 
 @dataclass(frozen=True)
@@ -323,6 +332,7 @@ def _parse(path: Path, values: Any) -> Bundle:
             profile=Profile(**{axis: _limits(deployed["profile"][axis]) for axis in ("batch", "height", "width")}),
             inputs=tuple(map(str, deployed["inputs"])),
             outputs=tuple(map(str, deployed["outputs"])),
+            updated_mask_output=_optional_positive(deployed["updated_mask_output"]),
         )
         artifacts = tuple(_artifact(path, entry) for entry in values["artifacts"])
         return Bundle(path, dict(values["source"]), dict(values["network"]), interface, artifacts)
@@ -350,6 +360,10 @@ def _positive(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"expected a positive integer, got {value!r}")
     return value
+
+
+def _optional_positive(value: Any) -> int | None:
+    return None if value is None else _positive(value)
 
 
 def _limits(values: Any) -> tuple[int, int, int]:

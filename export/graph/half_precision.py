@@ -4,7 +4,7 @@ TensorRT 11 takes the types from the graph, so the graph must carry them. A node
 reaches it, unless that is not safe:
 
 * its operator sums over many values or grows exponentially (`FP32_OPERATORS`);
-* one of its constants does not fit: larger than 65504, or a scalar that becomes zero or loses most of its digits;
+* one of its constants does not fit: larger than 65504, or a scalar that becomes zero, as an epsilon does;
 * it divides by a value of the mask path that is not proven to be at least 1, or divides a convolution that could not
   be rescaled (see `rescale_division`);
 * the user named it.
@@ -22,12 +22,14 @@ import numpy as np
 import onnx_ir as ir
 
 from .clean_up import remove_unused
+from .headroom import UNDONE, add_headroom
 from .ir_tools import add_constant, constant, describe, insert_before, is_float
 from .mask_path import MaskPath, analyse_mask_path
+from .report import PassReport
 
 LARGEST = 65504.0
-SMALLEST = 6.2e-5
-"""Limits of FP16: the largest finite value, and about the smallest that still has all its digits."""
+SMALLEST = 6e-8
+"""Limits of FP16: the largest finite value, and the smallest that does not become zero."""
 
 FP32_OPERATORS = frozenset(
     {
@@ -44,15 +46,15 @@ FLOAT32_INPUTS = {"Resize": (1, 2)}
 
 @dataclass
 class HalfPrecisionReport:
-    """Which nodes of the feature path stayed FP32, and why; and which casts of the mask path are clipped."""
+    """Which nodes of the feature path stayed FP32, and why; which casts of the mask path are clipped; and headroom."""
 
     kept: list[tuple[str, str]] = field(default_factory=list)
     clipped: list[str] = field(default_factory=list)
-    kept_nodes: set[str] = field(default_factory=set)
+    headroom: PassReport = field(default_factory=lambda: PassReport("headroom"))
 
 
 def to_half_precision(model: ir.Model, keep_fp32: Sequence[str] = ()) -> tuple[ir.Model, HalfPrecisionReport]:
-    """The FP16 form of a copy of `model`, whose inputs and outputs stay FP32.
+    """The FP16 form of a copy of `model`, with headroom where it can have it; inputs and outputs stay FP32.
 
     Args:
         model: with inputs `image` and `mask`, types inferred.
@@ -60,6 +62,7 @@ def to_half_precision(model: ir.Model, keep_fp32: Sequence[str] = ()) -> tuple[i
     """
     model = model.clone()
     report = HalfPrecisionReport()
+    model, report.headroom = add_headroom(model)
     mask_path = analyse_mask_path(model)
     conversion = _Conversion(model.graph, mask_path, report)
     for node in list(model.graph):
@@ -67,12 +70,14 @@ def to_half_precision(model: ir.Model, keep_fp32: Sequence[str] = ()) -> tuple[i
             continue
         if not any(is_float(value) for value in (*node.inputs, *node.outputs)):
             continue
+        if node.name == UNDONE:
+            conversion.keep(node)  # what it gives is the network's own range again
+            continue
         reason = _reason_for_fp32(node, mask_path, keep_fp32)
         if reason is None:
             conversion.to_half(node)
         else:
             report.kept.append((describe(node), reason))
-            report.kept_nodes.add(describe(node))
             conversion.keep(node)
     conversion.finish_outputs()
     return remove_unused(model), report

@@ -1,0 +1,64 @@
+"""`validate-engines DIR`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inpaintrt.runtime.console import BAD_VERDICT, command_line, print_json, progress, say
+
+if TYPE_CHECKING:
+    from inpaintrt.validation.validate import ValidationReport
+
+
+def validate_engines(
+    bundle: Annotated[Path, typer.Argument(help="Bundle made by export-onnx.", show_default=False)],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Picture, or folder of pictures, to validate on.  [default: synthetic]", show_default=False),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The checkpoint that was exported, if it moved.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the masks and synthetic pictures.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
+) -> None:
+    """Compare every model and engine of a bundle with PyTorch on the mask corpus. Exit code 1 if any fails.
+
+    Engines run where their GPU is; elsewhere they are reported as not run, which never counts as a pass.
+    """
+    with progress() as shown:
+        shown.start("loading PyTorch and the bundle")
+        from .validate import validate  # noqa: PLC0415 - torch loads only where it is used
+
+        current = ""
+
+        def on_progress(description: str, share: float) -> None:
+            nonlocal current
+            if description != current:
+                shown.start(description)
+                current = description
+            shown.update(share)
+
+        report = validate(bundle, checkpoint=checkpoint, images=images, seed=seed, on_progress=on_progress)
+    _summarise(report, bundle)
+    if as_json:
+        print_json(report.to_dict())
+    if not report.passed:
+        raise typer.Exit(BAD_VERDICT)
+
+
+def _summarise(report: "ValidationReport", bundle: Path) -> None:
+    from .validate import describe_check  # noqa: PLC0415
+
+    for candidate in report.candidates:
+        say(f"{candidate.result.upper():8} {candidate.name}{': ' if candidate.reason else ''}{candidate.reason}")
+        if candidate.result == "pass":
+            for check in candidate.checks:
+                say(f"{'':11}{describe_check(check)}" if check.result == "pass" else f"{'':11}{check.name}: not run, {check.reason}")
+    skipped = sum(candidate.result == "not run" for candidate in report.candidates)
+    note = f" ({skipped} not run)" if skipped else ""
+    say(f"verdict: {'pass' if report.passed else 'FAIL'}{note}; details in {bundle / 'reports' / 'parity.json'}")
+
+
+main = command_line(validate_engines)

@@ -1,0 +1,73 @@
+"""Pictures to validate on: the user's own, or seeded ones with the spectrum of photographs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from inpaintrt.runtime.errors import ImageError
+from inpaintrt.runtime.images import list_pictures, read_picture
+
+
+def synthetic_picture(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A picture with edges and detail at all scales, uint8 [H,W,3]: octaves of noise, as in photographs, and shapes."""
+    total = np.zeros((height, width, 3))
+    cells, amplitude = 2, 1.0
+    while cells < min(height, width):
+        noise = rng.normal(size=(cells, cells, 3)).astype(np.float32)
+        planes = [
+            np.asarray(Image.fromarray(noise[..., channel]).resize((width, height), Image.Resampling.BICUBIC))
+            for channel in range(3)
+        ]
+        total += amplitude * np.stack(planes, axis=-1)
+        cells, amplitude = cells * 2, amplitude * 0.6
+    for _ in range(4):
+        top, left = int(rng.integers(height)), int(rng.integers(width))
+        total[top : top + height // 4, left : left + width // 4] += rng.normal(size=3)
+    low, high = np.percentile(total, (1, 99))
+    picture: NDArray[np.uint8] = ((total - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    return picture
+
+
+def fit(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """The middle of a picture in the given shape, scaled as little as possible."""
+    factor = max(height / rgb.shape[0], width / rgb.shape[1])
+    size = (max(width, round(rgb.shape[1] * factor)), max(height, round(rgb.shape[0] * factor)))
+    scaled = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+    top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
+    return scaled[top : top + height, left : left + width]
+
+
+class PictureSource:
+    """Endless pictures of any size: the given files in turn, or synthetic ones."""
+
+    def __init__(self, files: Sequence[Path] = (), seed: int = 0):
+        self._photos = [read_picture(path).rgb for path in files]
+        self._seed = seed
+
+    def pictures(self, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
+        """uint8 [H,W,3], the same ones for the same seed and size."""
+        rng = np.random.default_rng([self._seed, height, width])
+        while True:
+            if not self._photos:
+                yield synthetic_picture(height, width, rng)
+            for photo in self._photos:
+                yield fit(photo, height, width)
+
+
+def find_pictures(path: Path | None) -> list[Path]:
+    """A picture file, or the pictures of a folder; none for None.
+
+    Raises:
+        ImageError: if there are none at `path`.
+    """
+    if path is None:
+        return []
+    if path.is_file():
+        return [path]
+    found = list(list_pictures(path)) if path.is_dir() else []
+    if not found:
+        raise ImageError(f"{path}: {'holds no pictures' if path.is_dir() else 'no such file or folder'}")
+    return found
