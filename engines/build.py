@@ -4,9 +4,10 @@ The network is strongly typed: the graph says what is FP16 and what is FP32. TF3
 in FP32 is there for its accuracy: mask sums must stay integers.
 """
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,25 @@ def select_library(backend: str) -> Any:
     if "polygraphy" not in sys.modules:
         os.environ["POLYGRAPHY_USE_TENSORRT_RTX"] = "1" if wants_rtx else "0"
     try:
-        from polygraphy import config  # noqa: PLC0415 - reads the environment when it is first imported
+        from polygraphy import config  # reads the environment when it is first imported
     except ImportError:
-        raise EngineBuildError("polygraphy is not installed; pip install 'inpaintrt[rtx]' or 'inpaintrt[gpu]'") from None
+        raise EngineBuildError(
+            "polygraphy is not installed; pip install 'inpaintrt[rtx]' or 'inpaintrt[gpu]'"
+        ) from None
     if wants_rtx != config.USE_TENSORRT_RTX:
-        raise EngineBuildError(f"this process already uses Polygraphy with the other library; build {backend} in a new one")
+        raise EngineBuildError(
+            f"this process already uses Polygraphy with the other library; build {backend} in a new one"
+        )
     return library
 
 
 def build_engine(
-    backend: str, model: Path, target: str, profile: Profile, image_shapes: dict[str, tuple[str, ...]], progress: OnProgress
+    backend: str,
+    model: Path,
+    target: str,
+    profile: Profile,
+    image_shapes: dict[str, tuple[str, ...]],
+    progress: OnProgress,
 ) -> bytes:
     """Build one engine.
 
@@ -62,22 +72,21 @@ def build_engine(
         EngineBuildError: with the library's own words.
     """
     library = select_library(backend)
-    from polygraphy.backend.trt import (  # noqa: PLC0415 - after the library was chosen
+    from polygraphy.backend.trt import (  # after the library was chosen
         CreateConfig,
         EngineBytesFromNetwork,
         NetworkFromOnnxPath,
         PostprocessConfig,
         Profile as ShapeProfile,
     )
-    from polygraphy.logger import G_LOGGER  # noqa: PLC0415
+    from polygraphy.logger import G_LOGGER
 
-    log = _Log()
     shapes = ShapeProfile()
     for name, axes in image_shapes.items():
         shapes.add(name, *(_shape(axes, profile, index) for index in range(3)))
     options: dict[str, Any] = {"profiles": [shapes], "progress_monitor": make_monitor(library, progress)}
     if backend == "tensorrt-rtx":
-        from polygraphy.backend.tensorrt_rtx import CreateConfigRTX  # noqa: PLC0415
+        from polygraphy.backend.tensorrt_rtx import CreateConfigRTX
 
         config: Any = CreateConfigRTX(compute_capabilities=[compute_capability(target)], **options)
     else:
@@ -85,13 +94,12 @@ def build_engine(
     config = PostprocessConfig(config, lambda builder, network, config: config.clear_flag(library.BuilderFlag.TF32))
     # TensorRT 11 and later TensorRT-RTX know nothing but strongly typed networks and dropped the flag.
     flags = {"strongly_typed": True} if hasattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") else {}
-    try:
-        with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), log.listening(library):
-            network = NetworkFromOnnxPath(str(model), **flags)
-            return bytes(EngineBytesFromNetwork(network, config)())
-    except Exception as error:
-        words = log.errors[0] if log.errors else str(error).strip().splitlines()[-1]
-        raise EngineBuildError(f"{backend} cannot build an engine for {target}: {words}") from error
+    with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), collect_errors(library) as errors:
+        try:
+            return bytes(EngineBytesFromNetwork(NetworkFromOnnxPath(str(model), **flags), config)())
+        except Exception as error:  # Polygraphy's own and the library's
+            words = errors[0] if errors else str(error).strip().splitlines()[-1]
+            raise EngineBuildError(f"{backend} cannot build an engine for {target}: {words}") from error
 
 
 def _shape(axes: tuple[str, ...], profile: Profile, index: int) -> tuple[int, ...]:
@@ -126,34 +134,24 @@ def make_monitor(library: Any, progress: OnProgress) -> Any:
     return Monitor()
 
 
-class _Log:
-    """Collects what the library says is wrong, instead of printing it."""
+@contextlib.contextmanager
+def collect_errors(library: Any) -> Iterator[list[str]]:
+    """Collect what the library logs as errors during Polygraphy's calls, instead of printing it."""
+    from polygraphy.backend.trt import util
 
-    def __init__(self) -> None:
-        self.errors: list[str] = []
+    errors: list[str] = []
 
-    def listening(self, library: Any) -> Any:
-        import contextlib  # noqa: PLC0415
+    class Listener(library.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            library.ILogger.__init__(self)
 
-        @contextlib.contextmanager
-        def context() -> Any:
-            from polygraphy.backend.trt import util  # noqa: PLC0415
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (library.ILogger.Severity.INTERNAL_ERROR, library.ILogger.Severity.ERROR):
+                errors.append(message.strip())
 
-            errors = self.errors
-
-            class Listener(library.ILogger):  # type: ignore[misc]
-                def __init__(self) -> None:
-                    library.ILogger.__init__(self)
-
-                def log(self, severity: Any, message: str) -> None:
-                    if severity in (library.ILogger.Severity.INTERNAL_ERROR, library.ILogger.Severity.ERROR):
-                        errors.append(message.strip())
-
-            original, listener = util.get_trt_logger, Listener()
-            util.get_trt_logger = lambda: listener
-            try:
-                yield
-            finally:
-                util.get_trt_logger = original
-
-        return context()
+    original, listener = util.get_trt_logger, Listener()
+    util.get_trt_logger = lambda: listener
+    try:
+        yield errors
+    finally:
+        util.get_trt_logger = original

@@ -21,7 +21,7 @@ def build_engines(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
     """Build TensorRT engines of a bundle, one for each target GPU. Engines that are up to date are left alone."""
-    from .store import build_engines as build  # noqa: PLC0415 - Polygraphy loads only where it is used
+    from .store import build_engines as build  # Polygraphy loads only where it is used
 
     with progress() as shown:
         engines = build(

@@ -24,8 +24,14 @@ Backend = Literal["auto", "tensorrt", "tensorrt-rtx"]
 BUILD_TIMEOUT = 3600.0
 """Seconds to wait for another process that builds the same engine."""
 
-IMAGE_SHAPES = {"image": ("batch", "height", "width", "3"), "mask": ("batch", "height", "width")}
-TENSOR_SHAPES = {"image": ("batch", "3", "height", "width"), "mask": ("batch", "1", "height", "width")}
+IMAGE_SHAPES: dict[str, tuple[str, ...]] = {
+    "image": ("batch", "height", "width", "3"),
+    "mask": ("batch", "height", "width"),
+}
+TENSOR_SHAPES: dict[str, tuple[str, ...]] = {
+    "image": ("batch", "3", "height", "width"),
+    "mask": ("batch", "1", "height", "width"),
+}
 """Axes of the inputs for `--io image` and `--io tensor`, by their names in the profile."""
 
 OnStart = Callable[[str], None]
@@ -163,9 +169,7 @@ def _build_one(order: _Order, on_start: OnStart, on_progress: build.OnProgress) 
         shapes = IMAGE_SHAPES if bundle.interface.io == "image" else TENSOR_SHAPES
         # Built from a private copy whose content was just checked, whatever happens to the bundle meanwhile.
         with bundles.stage(order.directory, "model.onnx", content) as model:
-            data = build.build_engine(
-                order.backend, model, order.target, bundle.interface.profile, shapes, on_progress
-            )
+            data = build.build_engine(order.backend, model, order.target, bundle.interface.profile, shapes, on_progress)
         return BuiltEngine(_add(order, key, data), up_to_date=False)
 
 

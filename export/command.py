@@ -22,8 +22,10 @@ def export_onnx(
     ] = None,
     network: Annotated[
         str | None,
-        typer.Option(help="A network of your own: FILE.py:FACTORY or package.module:FACTORY; FACTORY() -> nn.Module.",
-                     show_default=False),
+        typer.Option(
+            help="A network of your own: FILE.py:FACTORY or package.module:FACTORY; FACTORY() -> nn.Module.",
+            show_default=False,
+        ),
     ] = None,
     network_args: Annotated[
         str | None, typer.Option(help="Keyword arguments for FACTORY, as a JSON object.", show_default=False)
@@ -41,23 +43,27 @@ def export_onnx(
     ] = "image",
     precision: Annotated[str, typer.Option(help="fp32, fp16 or both.")] = "fp32,fp16",
     image_range: Annotated[
-        str | None, typer.Option(help="What black and white are to the network, such as -1,1.  [default: 0,1]",
-                                 show_default=False)
+        str | None,
+        typer.Option(help="What black and white are to the network, such as -1,1.  [default: 0,1]", show_default=False),
     ] = None,
     mean: Annotated[str | None, typer.Option(help="R,G,B mean, with --std.", show_default=False)] = None,
     std: Annotated[str | None, typer.Option(help="R,G,B standard deviation.", show_default=False)] = None,
     mask_polarity: Annotated[
         str | None,
-        typer.Option(help="What 1 means in the network's mask: valid (known) or hole.  [default: valid]",
-                     show_default=False),
+        typer.Option(
+            help="What 1 means in the network's mask: valid (known) or hole.  [default: valid]", show_default=False
+        ),
     ] = None,
     mask_channels: Annotated[
         int | None, typer.Option(help="Channels of the network's mask, 1 or 3.  [default: 1]", show_default=False)
     ] = None,
     premask: Annotated[
         bool | None,
-        typer.Option("--premask/--no-premask", help="Set holes of the image to 0 before the network.  [default: premask]",
-                     show_default=False),
+        typer.Option(
+            "--premask/--no-premask",
+            help="Set holes of the image to 0 before the network.  [default: premask]",
+            show_default=False,
+        ),
     ] = None,
     output_index: Annotated[
         int | None, typer.Option(help="Which output is the picture.  [default: 0]", show_default=False)
@@ -86,7 +92,7 @@ def export_onnx(
         shown.start("loading PyTorch and the network")
         source = _load(checkpoint, network, network_args, overrides)
         shown.update(0.9)
-        from .exporter import ExportOptions, export_source  # noqa: PLC0415 - torch loads only where it is used
+        from .exporter import ExportOptions, export_source  # torch loads only where it is used
 
         shown.start(f"exporting to {output}")
         bundle, report = export_source(source, output, ExportOptions(**options))
@@ -95,14 +101,16 @@ def export_onnx(
         print_json(bundle.to_document())
 
 
-def _load(checkpoint: Path | None, network: str | None, network_args: str | None, overrides: dict[str, Any]) -> "Source":
+def _load(
+    checkpoint: Path | None, network: str | None, network_args: str | None, overrides: dict[str, Any]
+) -> "Source":
     if checkpoint is None and network is None:
         raise UsageError("nothing to export: give a CHECKPOINT, or --network FILE.py:FACTORY")
     if network is None and network_args is not None:
         raise UsageError("--network-args needs --network")
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from .source import from_checkpoint, from_factory, parse_arguments  # noqa: PLC0415
+    from .source import from_checkpoint, from_factory, parse_arguments
 
     if network is not None:
         source = from_factory(network, parse_arguments(network_args), checkpoint)
@@ -123,13 +131,17 @@ def _load(checkpoint: Path | None, network: str | None, network_args: str | None
 def _parse_options(
     size: str | None, dynamic: str | None, batch: str, io: str, precision: str, optimize: bool, keep_fp32: list[str]
 ) -> dict[str, Any]:
-    from inpaintrt.runtime.bundle import Profile  # noqa: PLC0415
+    from inpaintrt.runtime.bundle import Profile
 
     if size is not None and dynamic is not None:
         raise UsageError("--size and --dynamic exclude each other")
     if io not in ("image", "tensor"):
         raise UsageError(f"--io is image or tensor, not {io!r}")
-    sizes = [_parse_size("--dynamic", part) for part in dynamic.split(",")] if dynamic else [_parse_size("--size", size or "512x512")] * 3
+    sizes = (
+        [_parse_size("--dynamic", part) for part in dynamic.split(",")]
+        if dynamic
+        else [_parse_size("--size", size or "512x512")] * 3
+    )
     if len(sizes) != 3:
         raise UsageError(f"--dynamic {dynamic}: expected MIN,OPT,MAX such as 256,512,1024")
     batches = _parse_numbers("--batch", batch, int)

@@ -125,7 +125,9 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
         source.network.train(was_training)
     contents = {precision: _serialise(model) for precision, model in models.items()}
     artifacts = tuple(
-        bundles.describe_file(content, f"model.{precision}.onnx", "onnx", precision, details=_details(precision, report))
+        bundles.describe_file(
+            content, f"model.{precision}.onnx", "onnx", precision, details=_details(precision, report)
+        )
         for precision, content in contents.items()
     )
     first = next(iter(models.values()))
@@ -160,7 +162,9 @@ def _check(interface: Interface, options: ExportOptions) -> None:
     if not options.precisions or set(options.precisions) - {"fp32", "fp16"}:
         raise UsageError(f"--precision is fp32, fp16 or fp32,fp16, not {','.join(options.precisions) or 'empty'}")
     if not options.optimize and "fp16" in options.precisions:
-        raise UsageError("--no-optimize gives the plain FP32 trace; the FP16 graph needs the passes: add --precision fp32")
+        raise UsageError(
+            "--no-optimize gives the plain FP32 trace; the FP16 graph needs the passes: add --precision fp32"
+        )
 
 
 def _check_order(name: str, limits: tuple[int, int, int]) -> None:
@@ -210,7 +214,7 @@ def _details(precision: str, report: ExportReport) -> dict[str, object]:
 def _serialise(model: ir.Model) -> bytes:
     model = infer_types(model)
     model.producer_name, model.producer_version = "inpaintrt", package_version("inpaintrt")
-    content = ir.to_proto(model).SerializeToString(deterministic=True)
+    content: bytes = ir.to_proto(model).SerializeToString(deterministic=True)
     try:
         onnx.checker.check_model(content, full_check=True)
     except Exception as error:  # the checker's own exceptions share no base

@@ -89,7 +89,8 @@ class Interface:
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown interface entries: {', '.join(sorted(unknown))}")
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**plain)
 
 
 def _affine(limits: tuple[float, float]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -87,7 +87,7 @@ def from_factory(specification: str, arguments: Mapping[str, Any], checkpoint: P
 
 
 def _load_state(network: nn.Module, checkpoint: Path) -> None:
-    from .checkpoints.loading import read_state_dict  # noqa: PLC0415 - only for networks of the user's own
+    from .checkpoints.loading import read_state_dict  # only for networks of the user's own
 
     try:
         network.load_state_dict(read_state_dict(checkpoint))

@@ -202,7 +202,7 @@ def lock(directory: Path, name: str = LOCK, timeout: float = LOCK_TIMEOUT) -> It
     Raises:
         BundleError: if another process holds it for longer than `timeout` seconds.
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - readers need no lock
+    from filelock import FileLock, Timeout  # readers need no lock
 
     directory.mkdir(parents=True, exist_ok=True)
     try:

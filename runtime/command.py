@@ -40,14 +40,16 @@ def inpaint(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="Photo to write, or folder (filled photos are PNG there).", show_default=False),
+        typer.Option(
+            "--output", "-o", help="Photo to write, or folder (filled photos are PNG there).", show_default=False
+        ),
     ],
     device: Annotated[DeviceOption, typer.Option(help="Where to run.")] = DeviceOption.AUTO,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 = all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
     """Fill the holes of a photo, or of a folder of photos. Known pixels stay bit-identical (PNG, TIFF, BMP, WebP)."""
-    from .inpainter import Inpainter  # noqa: PLC0415 - numpy and the backend load only where they are used
+    from .inpainter import Inpainter  # numpy and the backend load only where they are used
 
     jobs = _plan(image, mask, output)
     results = []
@@ -57,12 +59,14 @@ def inpaint(
             shown.start(f"{job.image.name} -> {job.output} ({number + 1} of {len(jobs)})")
             results.append(_fill(inpainter, job))
     if as_json:
-        print_json({"backend": inpainter.backend.name, "rejected": dict(inpainter.backend.rejected), "pictures": results})
+        print_json(
+            {"backend": inpainter.backend.name, "rejected": dict(inpainter.backend.rejected), "pictures": results}
+        )
 
 
 def _plan(image: Path, mask: Path, output: Path) -> list[_Job]:
     """Pair photos, masks and outputs, and refuse what cannot work before anything runs."""
-    from .images import check_output_format, list_pictures  # noqa: PLC0415
+    from .images import check_output_format, list_pictures
 
     if not image.exists():
         raise ImageError(f"{image}: no such file or folder")
@@ -89,7 +93,9 @@ def _plan(image: Path, mask: Path, output: Path) -> list[_Job]:
     masks = {path.stem: path for path in list_pictures(mask)} if mask.is_dir() else dict.fromkeys(stems, mask)
     missing = [photo.name for photo in photos if photo.stem not in masks]
     if missing:
-        raise ImageError(f"{mask}: holds no mask for {', '.join(missing[:5])}{' and others' if len(missing) > 5 else ''}")
+        raise ImageError(
+            f"{mask}: holds no mask for {', '.join(missing[:5])}{' and others' if len(missing) > 5 else ''}"
+        )
     jobs = [_Job(photo, masks[photo.stem], output / f"{photo.stem}.png") for photo in photos]
     for job in jobs:
         _check_not_input(job.output, job.image, job.mask)
@@ -103,7 +109,7 @@ def _check_not_input(target: Path, image: Path, mask: Path) -> None:
 
 
 def _fill(inpainter: object, job: _Job) -> dict[str, object]:
-    from .images import read_mask, read_picture, write_picture  # noqa: PLC0415
+    from .images import read_mask, read_picture, write_picture
 
     picture, hole = read_picture(job.image), read_mask(job.mask)
     if hole.shape != picture.rgb.shape[:2]:

@@ -62,9 +62,8 @@ class Progress:
         self._bar: Any = None
         self._task: Any = None
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-            from rich.console import Console  # noqa: PLC0415 - only where a bar is shown
-            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-            from rich.progress import Progress as RichProgress  # noqa: PLC0415
+            from rich.console import Console  # only where a bar is shown
+            from rich.progress import BarColumn, Progress as RichProgress, TextColumn, TimeElapsedColumn
 
             self._bar = RichProgress(
                 TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),

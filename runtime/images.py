@@ -111,7 +111,9 @@ def check_output_format(path: Path) -> None:
         ImageError: naming the formats.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ImageError(f"{path}: cannot write a picture with suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}")
+        raise ImageError(
+            f"{path}: cannot write a picture with suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}"
+        )
 
 
 def list_pictures(folder: Path) -> Iterator[Path]:
@@ -150,7 +152,9 @@ def _check_before_decoding(path: Path, image: Image.Image) -> None:
     # Pillow cuts 16-bit RGB down to 8 bits without a word; the raw mode of the file tells.
     raw_modes = [str(argument) for tile in getattr(image, "tile", []) for argument in _flat(tile[3])]
     if image.mode.startswith(("I", "F")) or any(";16" in mode for mode in raw_modes):
-        raise ImageError(f"{path}: has more than 8 bits per channel; known pixels could not stay identical, convert it first")
+        raise ImageError(
+            f"{path}: has more than 8 bits per channel; known pixels could not stay identical, convert it first"
+        )
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -72,13 +72,14 @@ class Inpainter:
         image, mask = np.asarray(image), np.asarray(mask)
         check_picture(image, mask)
         if image.ndim == 3:
-            return self._fill_batch(image[None], mask[None] != 0)[0]
+            filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0)[0]
+            return filled
         return self._fill_batch(image, mask != 0)
 
     def _fill_batch(self, image: UInt8Array, hole: NDArray[np.bool_]) -> UInt8Array:
         profile = self.bundle.interface.profile
         largest = profile.height[2], profile.width[2]
-        result = image.copy()
+        result = np.array(image)
         with_holes = np.flatnonzero(hole.any(axis=(1, 2)))
         if image.shape[1] <= largest[0] and image.shape[2] <= largest[1]:
             step = profile.batch[2]
@@ -116,7 +117,9 @@ class Inpainter:
         padded_mask = np.ones(padded_shape, dtype=np.uint8)
         padded_image[:count, :height, :width] = image
         padded_mask[:count, :height, :width] = hole
-        return self._backend.run(padded_image, padded_mask)[:count, :height, :width]
+        composite = self._backend.run(padded_image, padded_mask)
+        cut: UInt8Array = composite[:count, :height, :width]
+        return cut
 
 
 def padded_size(size: int, limits: tuple[int, int, int], multiple: int) -> int:

@@ -13,7 +13,7 @@ def train_inpainter(
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.", show_default=False)],
 ) -> None:
     """Train a partial-convolution U-Net on a folder of photographs."""
-    from .recipe import TrainingConfig, train  # noqa: PLC0415 - torch loads only where it is used
+    from .recipe import TrainingConfig, train  # torch loads only where it is used
 
     train(TrainingConfig.load(config), output)
 

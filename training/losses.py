@@ -1,4 +1,4 @@
-"""The pixel losses of Liu et al. (ECCV 2018), section 3.3; the perceptual and style terms need VGG-16 and are absent."""
+"""The pixel losses of Liu et al. (ECCV 2018), section 3.3, without the terms that need VGG-16."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -38,8 +38,6 @@ def pixel_loss(output: Tensor, target: Tensor, mask: Tensor) -> dict[str, Tensor
         "total_variation": total_variation_loss(output, target, mask),
     }
     terms["loss"] = (
-        HOLE_WEIGHT * terms["hole"]
-        + VALID_WEIGHT * terms["valid"]
-        + TOTAL_VARIATION_WEIGHT * terms["total_variation"]
+        HOLE_WEIGHT * terms["hole"] + VALID_WEIGHT * terms["valid"] + TOTAL_VARIATION_WEIGHT * terms["total_variation"]
     )
     return terms

@@ -151,7 +151,7 @@ def _open_engine(bundle: Bundle, artifact: Artifact) -> Runner:
     version = load_library(str(artifact.backend)).__version__
     if artifact.backend_version != version:
         raise BackendError(f"the engine is for version {artifact.backend_version}, {version} is installed")
-    from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend  # noqa: PLC0415 - only with a GPU
+    from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend  # only with a GPU
 
     backend: Backend = TensorRTBackend(bundle, artifact)
 

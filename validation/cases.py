@@ -67,9 +67,7 @@ def make_batches(profile: Profile, source: PictureSource, seed: int, extra: Sequ
         yield from _batches(cases, height, width, profile.batch[2], source)
 
 
-def _batches(
-    cases: Sequence[MaskCase], height: int, width: int, count: int, source: PictureSource
-) -> Iterator[Batch]:
+def _batches(cases: Sequence[MaskCase], height: int, width: int, count: int, source: PictureSource) -> Iterator[Batch]:
     pictures = source.pictures(height, width)
     for start in range(0, len(cases), count):
         # A last batch that is not full begins again from the front.

@@ -28,9 +28,9 @@ class Tolerances:
         max_difference: of composites, in 1/255; FP16 rounding of a steep network can cross three levels.
         within_one: share of composite values in the holes that differ by at most 1/255.
         psnr: in the holes, dB; 50 dB is an error no display shows.
-        excess: how many dB below that of FP16 weights and input alone the PSNR may be in an ill-conditioned case; 12 dB
-            is four times their error, as each layer rounds its sum, its ratio and their product besides its weights.
-        composition: of a composite and the candidate's own float output: rounding to 8 bits can go either way at a half.
+        excess: how many dB below that of FP16 weights and input alone the PSNR may be in an ill-conditioned case; 12
+            dB is four times their error, as each layer rounds its sum, its ratio and their product besides its weights.
+        composition: of a composite and the candidate's own float output: rounding can go either way at a half.
     """
 
     relative_l2: float = 1e-5
@@ -116,7 +116,9 @@ def _judge_composites(metrics: Sequence[CaseMetrics], tolerances: Tolerances) ->
     well = [entry for entry in metrics if (entry.rounded_max_difference or 0) <= WELL_CONDITIONED]
     ill = [entry for entry in metrics if (entry.rounded_max_difference or 0) > WELL_CONDITIONED]
     title = "largest composite difference in holes, 1/255"
-    checks = [_worst(title, well, "max_difference", tolerances.max_difference), *_pooled(well, tolerances)] if well else []
+    checks = (
+        [_worst(title, well, "max_difference", tolerances.max_difference), *_pooled(well, tolerances)] if well else []
+    )
     if ill:
         excess, case = max((_excess(entry), entry.case) for entry in ill)
         worst = max(entry.rounded_max_difference or 0 for entry in ill)
@@ -124,8 +126,8 @@ def _judge_composites(metrics: Sequence[CaseMetrics], tolerances: Tolerances) ->
             Check(
                 "PSNR below that of FP16 weights alone, dB", "pass" if excess <= tolerances.excess else "fail",
                 excess, tolerances.excess,
-                f"worst in {case}; {len(ill)} of {len(metrics)} cases are ill-conditioned: there FP16 weights alone are "
-                f"off by up to {worst}/255, so the tolerances for the others cannot hold",
+                f"worst in {case}; {len(ill)} of {len(metrics)} cases are ill-conditioned: FP16 weights alone are off "
+                f"by up to {worst}/255 there, so the tolerances for the others cannot hold",
             )
         )  # fmt: skip
     return checks

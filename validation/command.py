@@ -29,7 +29,7 @@ def validate_engines(
     """
     with progress() as shown:
         shown.start("loading PyTorch and the bundle")
-        from .validate import validate  # noqa: PLC0415 - torch loads only where it is used
+        from .validate import validate  # torch loads only where it is used
 
         current = ""
 
@@ -49,13 +49,17 @@ def validate_engines(
 
 
 def _summarise(report: "ValidationReport", bundle: Path) -> None:
-    from .validate import describe_check  # noqa: PLC0415
+    from .validate import describe_check
 
     for candidate in report.candidates:
         say(f"{candidate.result.upper():8} {candidate.name}{': ' if candidate.reason else ''}{candidate.reason}")
         if candidate.result == "pass":
             for check in candidate.checks:
-                say(f"{'':11}{describe_check(check)}" if check.result == "pass" else f"{'':11}{check.name}: not run, {check.reason}")
+                say(
+                    f"{'':11}{describe_check(check)}"
+                    if check.result == "pass"
+                    else f"{'':11}{check.name}: not run, {check.reason}"
+                )
     skipped = sum(candidate.result == "not run" for candidate in report.candidates)
     note = f" ({skipped} not run)" if skipped else ""
     say(f"verdict: {'pass' if report.passed else 'FAIL'}{note}; details in {bundle / 'reports' / 'parity.json'}")

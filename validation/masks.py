@@ -71,9 +71,7 @@ def _draw_stroke(
         if vertex % 2 == 0:
             angle = 2 * np.pi - angle  # the walk turns back and forth, so that strokes fold
         length = np.clip(rng.normal(60, 30), 0, 120) * scale
-        point = np.clip(
-            point + length * np.array([np.cos(angle), np.sin(angle)]), 0, [width - 1, height - 1]
-        )
+        point = np.clip(point + length * np.array([np.cos(angle), np.sin(angle)]), 0, [width - 1, height - 1])
         points.append(point)
     flat = [tuple(p) for p in points]
     if rng.random() < 0.5:

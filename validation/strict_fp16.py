@@ -102,7 +102,9 @@ def _round(graph: ir.Graph, node: ir.Node, output: ir.Value) -> ir.Value:
 
 def _one(graph: ir.Graph) -> ir.Value:
     name = "shape_of_one"
-    return graph.initializers[name] if name in graph.initializers else add_constant(graph, name, np.array([1], np.int64))
+    return (
+        graph.initializers[name] if name in graph.initializers else add_constant(graph, name, np.array([1], np.int64))
+    )
 
 
 def add_outputs(model: ir.Model, names: tuple[str, ...]) -> None:

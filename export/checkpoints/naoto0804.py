@@ -62,7 +62,7 @@ class Naoto0804:
         return LoadedNetwork(network.eval(), interface, self.name, network.arguments)
 
     def _build(self, weights: StateDict) -> PConvUNet:
-        layers = []
+        layers: list[torch.Size] = []
         while (key := f"enc_{len(layers) + 1}.conv.input_conv.weight") in weights:
             layers.append(weights[key].shape)
         if any(len(shape) != 4 for shape in layers):

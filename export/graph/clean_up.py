@@ -5,9 +5,9 @@ makes many partial convolutions divide 0 by 0. Only rules that change no value a
 """
 
 import onnx_ir as ir
-import onnx_ir.passes.common as common
 import onnxscript.optimizer
 import onnxscript.rewriter
+from onnx_ir.passes import common
 from onnxscript.rewriter.rules.common import max_min_rule
 
 PASSES: tuple[type[ir.passes.InPlacePass], ...] = (

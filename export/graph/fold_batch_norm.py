@@ -12,9 +12,8 @@ is written as one multiplication and one addition, whose constants then have a r
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from .ir_tools import add_constant, constant, insert_before, only_use, plane, replace_output
+from .ir_tools import Array, add_constant, constant, insert_before, only_use, plane, replace_output
 from .mask_path import MaskPath, analyse_mask_path
 from .report import PassReport
 
@@ -42,13 +41,15 @@ def fold_batch_norm(model: ir.Model) -> tuple[ir.Model, PassReport]:
             factor = add_constant(model.graph, f"{node.outputs[0].name}_scale", plane(scale.astype(np.float32)))
             value = insert_before(node, "Mul", [value, factor], like=node.outputs[0])
         addend = add_constant(model.graph, f"{node.outputs[0].name}_shift", plane(shift.astype(np.float32)))
-        shifted = insert_before(node, "Add", [value, addend], like=node.outputs[0], name=f"{node.outputs[0].name}_folded")
+        shifted = insert_before(
+            node, "Add", [value, addend], like=node.outputs[0], name=f"{node.outputs[0].name}_folded"
+        )
         replace_output(node.outputs[0], shifted)
         model.graph.remove(node, safe=True)
     return model, report
 
 
-def _affine(node: ir.Node) -> tuple[NDArray, NDArray] | None:
+def _affine(node: ir.Node) -> tuple[Array, Array] | None:
     """Scale and shift per channel in double precision."""
     statistics = [constant(value) for value in node.inputs[1:]]
     training = node.attributes.get("training_mode")
@@ -60,9 +61,9 @@ def _affine(node: ir.Node) -> tuple[NDArray, NDArray] | None:
     return scale, beta - scale * mean
 
 
-def _scale_producer(value: ir.Value, scale: NDArray, mask_path: MaskPath) -> str | None:
+def _scale_producer(value: ir.Value, scale: Array, mask_path: MaskPath) -> str | None:
     """Multiply what makes `value` by `scale` per channel, in place, or change nothing and say why not."""
-    edits: list[tuple[ir.Node, int, NDArray]] = []
+    edits: list[tuple[ir.Node, int, Array]] = []
     reason = _collect(value, scale, mask_path, edits)
     if reason is not None:
         return reason
@@ -76,9 +77,7 @@ def _scale_producer(value: ir.Value, scale: NDArray, mask_path: MaskPath) -> str
     return None
 
 
-def _collect(
-    value: ir.Value, scale: NDArray, mask_path: MaskPath, edits: list[tuple[ir.Node, int, NDArray]]
-) -> str | None:
+def _collect(value: ir.Value, scale: Array, mask_path: MaskPath, edits: list[tuple[ir.Node, int, Array]]) -> str | None:
     """List the constants to scale so that `value` is scaled."""
     if (conv := only_use(value, "Conv")) is not None:
         weight = constant(conv.inputs[1])
@@ -101,7 +100,7 @@ def _collect(
 
 
 def _collect_product(
-    product: ir.Node, scale: NDArray, mask_path: MaskPath, edits: list[tuple[ir.Node, int, NDArray]]
+    product: ir.Node, scale: Array, mask_path: MaskPath, edits: list[tuple[ir.Node, int, Array]]
 ) -> str | None:
     """One factor takes the scale; the other must not need it."""
     for factor, other in ((product.inputs[0], 1), (product.inputs[1], 0)):
@@ -112,8 +111,8 @@ def _collect_product(
 
 
 def _collect_operand(
-    node: ir.Node, index: int, operand: ir.Value | None, scale: NDArray, mask_path: MaskPath,
-    edits: list[tuple[ir.Node, int, NDArray]],
+    node: ir.Node, index: int, operand: ir.Value | None, scale: Array, mask_path: MaskPath,
+    edits: list[tuple[ir.Node, int, Array]],
 ) -> str | None:  # fmt: skip
     if operand is None:
         return "an operand is missing"
@@ -124,7 +123,7 @@ def _collect_operand(
     return _collect(operand, scale, mask_path, edits)
 
 
-def _per_channel(value: ir.Value | None, size: int) -> NDArray | None:
+def _per_channel(value: ir.Value | None, size: int) -> Array | None:
     """A constant that is one number, or one for each of `size` channels."""
     array = constant(value)
     if array is None or not (array.size == 1 or (array.ndim >= 3 and array.shape[-3] == array.size == size)):

@@ -90,7 +90,9 @@ def _reason_for_fp32(node: ir.Node, mask_path: MaskPath, keep_fp32: Sequence[str
             return f"--keep-fp32 {pattern}"
     if node.op_type in FP32_OPERATORS:
         return "sums or powers of features leave the FP16 range"
-    if any(attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for attribute in node.attributes.values()):
+    if any(
+        attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for attribute in node.attributes.values()
+    ):
         return "it holds a graph of its own"
     for value in node.inputs:
         array = constant(value)
@@ -180,7 +182,7 @@ class _Conversion:
 
     def _fits(self, value: ir.Value) -> bool:
         low, high = self.mask_path.ranges[value]
-        return -LARGEST <= low and high <= LARGEST
+        return low >= -LARGEST and high <= LARGEST
 
     def _single(self, user: ir.Node, value: ir.Value) -> ir.Value:
         if value not in self.singles:

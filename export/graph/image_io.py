@@ -10,6 +10,8 @@ TensorRT takes uint8 only where a Cast is the first and the last operation on th
 the names `output` and `updated_mask`, so that validation can look at them.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
@@ -38,7 +40,9 @@ def add_image_io(model: ir.Model, interface: Interface) -> ir.Model:
     known = before.op("Sub", before.number("one", 1.0), hole)
     prepared = _prepare(before, pixels, known, hole, interface)
     used_mask = known if interface.mask_polarity == "valid" else hole
-    ir.convenience.replace_all_uses_with([network_image, network_mask], [prepared, used_mask], replace_graph_outputs=True)
+    ir.convenience.replace_all_uses_with(
+        [network_image, network_mask], [prepared, used_mask], replace_graph_outputs=True
+    )
     graph.inputs[:] = [image, mask]
     first = graph.node(0) if len(graph) else None
     if first is None:
@@ -110,5 +114,5 @@ class _Nodes:
         return self.constant(name, np.array(numbers, dtype=np.float32).reshape(1, -1, 1, 1))
 
 
-def _tensor(name: str, dtype: ir.DataType, shape: tuple) -> ir.Value:
+def _tensor(name: str, dtype: ir.DataType, shape: tuple[Any, ...]) -> ir.Value:
     return ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))

@@ -1,13 +1,17 @@
 """Small helpers over onnx-ir that several passes share."""
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+Array = NDArray[Any]
+
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.DataType.BFLOAT16)
 
 
-def constant(value: ir.Value | None) -> NDArray | None:
+def constant(value: ir.Value | None) -> Array | None:
     """The content of a constant value (an initializer or the output of a Constant node), or None."""
     if value is None:
         return None
@@ -21,7 +25,7 @@ def scalar(value: ir.Value | None) -> float | None:
     return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
 
 
-def add_constant(graph: ir.Graph, name: str, array: NDArray) -> ir.Value:
+def add_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     """Register an initializer with a name that is still free."""
     free, number = name, 1
     while free in graph.initializers:
@@ -36,7 +40,7 @@ def insert_before(
     anchor: ir.Node,
     op: str,
     inputs: list[ir.Value | None],
-    attributes: dict | None = None,
+    attributes: dict[str, Any] | None = None,
     *,
     like: ir.Value | None = None,
     dtype: ir.DataType | None = None,
@@ -88,6 +92,6 @@ def channels(value: ir.Value) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def plane(array: NDArray, rank: int = 4) -> NDArray:
+def plane(array: Array, rank: int = 4) -> Array:
     """A per-channel vector [C] as [1,C,1,1], ready to broadcast over [N,C,H,W]."""
     return np.asarray(array).reshape(1, -1, *[1] * (rank - 2))

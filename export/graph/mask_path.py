@@ -121,7 +121,9 @@ def _convolve(node: ir.Node, operands: list[Interval]) -> Interval:
     bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
     if bias is None:
         bias = np.zeros(len(flat))
-    return float((positive * low + negative * high + bias).min()), float((positive * high + negative * low + bias).max())
+    return float((positive * low + negative * high + bias).min()), float(
+        (positive * high + negative * low + bias).max()
+    )
 
 
 def _hull(_: ir.Node, operands: list[Interval]) -> Interval:

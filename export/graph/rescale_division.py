@@ -51,7 +51,9 @@ def _rescale(graph: ir.Graph, node: ir.Node, mask_path: MaskPath) -> str | None:
         return "the convolution's weight is not constant"
     if only_use(numerator, "Conv") is None:
         conv = _without_bias(conv)
-    conv.replace_input_with(1, add_constant(graph, f"{conv.outputs[0].name}_rescaled", (weight / high).astype(np.float32)))
+    conv.replace_input_with(
+        1, add_constant(graph, f"{conv.outputs[0].name}_rescaled", (weight / high).astype(np.float32))
+    )
     if len(conv.inputs) > 2 and (bias := constant(conv.inputs[2])) is not None:
         rescaled = add_constant(graph, f"{conv.outputs[0].name}_rescaled_bias", (bias / high).astype(np.float32))
         conv.replace_input_with(2, rescaled)

@@ -45,15 +45,11 @@ class PartialConv2d(nn.Module):
     ):
         super().__init__()
         self.in_channels = (in_channels,) if isinstance(in_channels, int) else tuple(in_channels)
-        self.conv = nn.Conv2d(
-            sum(self.in_channels), out_channels, kernel_size, stride, padding, dilation, bias=bias
-        )
+        self.conv = nn.Conv2d(sum(self.in_channels), out_channels, kernel_size, stride, padding, dilation, bias=bias)
         self.register_buffer("window", torch.ones(1, 1, kernel_size, kernel_size), persistent=False)
         self.window_size = kernel_size * kernel_size * sum(self.in_channels)
 
-    def forward(
-        self, features: Tensor | Sequence[Tensor], masks: Tensor | Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor | Sequence[Tensor], masks: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Convolve what is known and update the mask.
 
         Args:
@@ -97,9 +93,7 @@ class PartialConv2d(nn.Module):
         return self._window_sum(count)
 
     def _window_sum(self, count: Tensor) -> Tensor:
-        return F.conv2d(
-            count, self.window, None, self.conv.stride, self.conv.padding, self.conv.dilation
-        )
+        return F.conv2d(count, self.window, None, self.conv.stride, self.conv.padding, self.conv.dilation)
 
     def _check(self, parts: list[Tensor], planes: list[Tensor]) -> None:
         if len(parts) != len(self.in_channels) or len(planes) != len(parts):

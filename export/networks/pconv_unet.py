@@ -38,15 +38,11 @@ class PartialConvBlock(nn.Module):
         activation: nn.Module,
     ):
         super().__init__()
-        self.conv = PartialConv2d(
-            in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=bias
-        )
+        self.conv = PartialConv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=bias)
         self.norm = nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity()
         self.activation = activation
 
-    def forward(
-        self, features: Tensor | Sequence[Tensor], masks: Tensor | Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor | Sequence[Tensor], masks: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         output, updated = self.conv(features, masks)
         return self.activation(self.norm(output)), updated
 

@@ -60,7 +60,7 @@ def _candidates(bundle: Bundle, device: Device, threads: int) -> Iterator[tuple[
 
 
 def _open_engine(bundle: Bundle, backend: str) -> Backend:
-    from .tensor_rt import TensorRTBackend  # noqa: PLC0415 - only with a GPU
+    from .tensor_rt import TensorRTBackend  # only with a GPU
 
     return TensorRTBackend(bundle, find_engine(bundle, backend))
 

@@ -29,7 +29,7 @@ def open_device(device_id: int = 0) -> Any:
     if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.core") is None:
         raise BackendError("cuda-core is not installed; pip install 'inpaintrt[gpu]' on a machine with an NVIDIA GPU")
     try:
-        from cuda.core import Device  # noqa: PLC0415 - only on the way to a GPU
+        from cuda.core import Device  # only on the way to a GPU
 
         device = Device(device_id)
         device.set_current()

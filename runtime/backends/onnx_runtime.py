@@ -27,7 +27,7 @@ class OnnxRuntimeBackend:
             BackendError: if ONNX Runtime lacks the device, or cannot load the model.
             BundleError: if the model is missing or altered.
         """
-        import onnxruntime  # noqa: PLC0415 - only when used
+        import onnxruntime  # only when used
 
         self.name = f"onnxruntime-{device} {precision}"
         provider = PROVIDERS[device]

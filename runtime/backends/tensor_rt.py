@@ -90,6 +90,8 @@ class TensorRTBackend:
                 f"{engine.backend_version} for {engine.target}; run build-engines again on this machine"
             )
         self._cache_path = bundle.path / f"{engine.path}.cache"
+        self._config: Any
+        self._cache: Any
         self._config, self._cache = self._runtime_config() if backend == "tensorrt-rtx" else (None, None)
         self._shaped: OrderedDict[Shape, _Shaped] = OrderedDict()
 
@@ -116,12 +118,11 @@ class TensorRTBackend:
             shaped.bindings["mask"].array[...] = mask
             if shaped.graph is not None:
                 shaped.graph.launch(self._stream)
-            else:
-                if shaped.calls == 0 or not self._capture(shaped):
-                    self._enqueue(shaped, self._stream)
+            elif shaped.calls == 0 or not self._capture(shaped):
+                self._enqueue(shaped, self._stream)
             shaped.calls += 1
             self._stream.sync()
-            return shaped.bindings["composite"].array.copy()
+            return np.array(shaped.bindings["composite"].array)
 
     def close(self) -> None:
         """As `Backend.close`; stores the runtime cache of TensorRT-RTX."""
@@ -157,7 +158,7 @@ class TensorRTBackend:
         return shaped
 
     def _allocate(self, shape: Shape) -> _Binding:
-        from cuda.core import LegacyPinnedMemoryResource  # noqa: PLC0415 - only with a GPU
+        from cuda.core import LegacyPinnedMemoryResource  # only with a GPU
 
         size = math.prod(shape)
         pinned = LegacyPinnedMemoryResource().allocate(size)
@@ -171,7 +172,9 @@ class TensorRTBackend:
             bindings[name].device.copy_from(bindings[name].pinned, stream=stream)
         handle = getattr(stream, "stream", stream).handle
         if not shaped.context.execute_async_v3(int(handle)):
-            raise BackendError(f"{self.name}: the engine failed to run on images of shape {bindings['image'].array.shape}")
+            raise BackendError(
+                f"{self.name}: the engine failed to run on images of shape {bindings['image'].array.shape}"
+            )
         bindings["composite"].device.copy_to(bindings["composite"].pinned, stream=stream)
 
     def _capture(self, shaped: _Shaped) -> bool:

@@ -1,0 +1,45 @@
+# Everything runs in an environment of its own, .venv; pip finds PyTorch's CPU build where one is offered.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH ?= torch==2.13.0
+PHOTO_PACKAGES := mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
+
+.PHONY: demo test lint environment photos train evaluate pictures clean
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip setuptools
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+environment: $(VENV)/ready
+
+demo: environment  ## checkpoint -> ONNX -> engines for two GPUs -> parity -> a filled photo
+	$(BIN)/python examples/demo.py
+
+test: environment
+	$(BIN)/python -m pytest --numprocesses auto
+
+lint: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tests/type_check.py
+
+photos:  ## the photographs the demo checkpoint was trained on, from Debian's packages (needs apt)
+	mkdir -p build/photos/packages
+	cd build/photos/packages && apt-get download $(PHOTO_PACKAGES)
+	for package in $(PHOTO_PACKAGES); do dpkg -x build/photos/packages/$${package}_*.deb build/photos/$$package; done
+
+train: environment  ## the demo checkpoint; about an hour on 2 cores
+	$(BIN)/train-inpainter training/demo.yaml -o examples/demo.ckpt
+
+evaluate: environment  ## the table of the README
+	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt
+
+pictures: environment  ## the pictures of the README
+	$(BIN)/python examples/make_pictures.py
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
