@@ -55,9 +55,12 @@ class ImageNetwork(nn.Module):
 
     def compose(self, image: Tensor, mask: Tensor, output: Tensor) -> Tensor:
         """Known pixels of `image`, holes of the network's picture: uint8 [N,H,W,3]."""
+        return torch.where(mask[..., None] != 0, self.picture(output).round().to(torch.uint8), image)
+
+    def picture(self, output: Tensor) -> Tensor:
+        """The network's output [N,3,H,W] as a picture before rounding: float32 [N,H,W,3] in 0..255."""
         offset, scale = (torch.tensor(values)[:, None, None] for values in self.interface.denormalisation)
-        picture = ((output.to(torch.float32) * scale + offset) * 255).clamp(0, 255).round()
-        return torch.where(mask[..., None] != 0, picture.permute(0, 2, 3, 1).to(torch.uint8), image)
+        return ((output.to(torch.float32) * scale + offset) * 255).clamp(0, 255).permute(0, 2, 3, 1)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         return self.compose(image, mask, self.tensor_network(*self.prepare(image, mask))[0])

@@ -80,8 +80,8 @@ def measure(runner: Runner, reference: Reference, torch_reference: TorchReferenc
         composite = _expect(values, "composite", reference.composite.shape)
         if composite is not None:
             entries |= composite_metrics(
-                composite[index], reference.composite[index], reference.rounded_composite[index],
-                batch.image[index], batch.hole[index],
+                composite[index], reference.composite[index], batch.image[index], batch.hole[index],
+                reference.picture[index], reference.disturbed_picture[index],
             )  # fmt: skip
             if composed is not None:
                 entries["composition_difference"] = int(np.abs(composite[index].astype(int) - composed[index]).max())

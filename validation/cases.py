@@ -17,6 +17,9 @@ from .pictures import PictureSource
 EXTREME_CASES = ("irregular 0.2-0.3 border", "all hole", "one valid pixel")
 """Masks that are also tried at the smallest and largest size of a dynamic network."""
 
+HALF_UNIT = 2.0**-12
+"""Half a unit in the last place of FP16, relative to the largest value of its binade; the least that rounding moves."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -37,8 +40,9 @@ class Reference:
         output: float32 [N,3,H,W].
         updated_mask: float32 [N,1 or C,H,W], or None.
         composite: uint8 [N,H,W,3].
-        rounded_composite: the composite of PyTorch in FP32 with weights and input rounded to FP16, uint8 [N,H,W,3]: no
-            FP16 graph can be expected to come closer than this.
+        picture: the network's picture before rounding to 8 bits, float32 [N,H,W,3], 0..255.
+        disturbed_picture: the same in FP32 with every weight moved by as much as rounding to FP16 moves one: no FP16
+            graph can be expected to come closer than this.
     """
 
     batch: Batch
@@ -47,7 +51,8 @@ class Reference:
     output: NDArray[np.float32]
     updated_mask: NDArray[np.float32] | None
     composite: NDArray[np.uint8]
-    rounded_composite: NDArray[np.uint8]
+    picture: NDArray[np.float32]
+    disturbed_picture: NDArray[np.float32]
 
 
 def make_batches(profile: Profile, source: PictureSource, seed: int, extra: Sequence[MaskCase] = ()) -> Iterator[Batch]:
@@ -85,7 +90,7 @@ class TorchReference:
     def __init__(self, network: TensorNetwork, bundle: Bundle):
         self._network = ImageNetwork(network)
         self._mask_output = bundle.interface.updated_mask_output
-        self._rounded = {name: weight.detach().half().float() for name, weight in network.named_parameters()}
+        self._disturbed = _disturb(network)
 
     def compose(self, batch: Batch, output: NDArray[np.float32]) -> NDArray[np.uint8]:
         """The composite that belongs to a float output [N,3,H,W]."""
@@ -100,12 +105,26 @@ class TorchReference:
             network_image, network_mask = self._network.prepare(image, mask)
             outputs = self._network.tensor_network(network_image, network_mask)
             composite = self._network.compose(image, mask, outputs[0])
-            rounded = functional_call(
-                self._network.tensor_network, self._rounded, (network_image.half().float(), network_mask)
+            disturbed = functional_call(
+                self._network.tensor_network, self._disturbed, (network_image.half().float(), network_mask)
             )
-            rounded_composite = self._network.compose(image, mask, rounded[0])
+            picture, disturbed_picture = (self._network.picture(each[0]).numpy() for each in (outputs, disturbed))
         updated = None if self._mask_output is None else outputs[self._mask_output].float().numpy()
         return Reference(
             batch, network_image.numpy(), network_mask.numpy(), outputs[0].numpy(), updated, composite.numpy(),
-            rounded_composite.numpy(),
+            picture,
+            disturbed_picture,
         )  # fmt: skip
+
+
+def _disturb(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Weights moved at random by up to half a unit in the last place of FP16, relative to their own size.
+
+    Rounding the weights themselves would not do: a checkpoint may be stored in FP16, while the graph's weights, with
+    batch norm folded in, are rounded anew.
+    """
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: weight.detach() * (1 + HALF_UNIT * (2 * torch.rand(weight.shape, generator=generator) - 1))
+        for name, weight in network.named_parameters()
+    }

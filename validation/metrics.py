@@ -25,8 +25,9 @@ class CaseMetrics:
         squared_error: sum of squared differences of those values.
         composition_difference: largest difference, 0..255, between the composite and what PyTorch composes from the
             candidate's own float output.
-        rounded_max_difference, rounded_squared_error: as `max_difference` and `squared_error`, of PyTorch with weights
-            and input rounded to FP16 and FP32 arithmetic: what FP16 costs at least.
+        disturbed_levels: largest difference, 0..255 and before rounding to 8 bits, that PyTorch in FP32 shows when its
+            weights are moved as rounding to FP16 moves them: what FP16 costs at least.
+        disturbed_squared_error: as `squared_error`, of that PyTorch.
     """
 
     case: str
@@ -40,8 +41,8 @@ class CaseMetrics:
     within_one: int | None = None
     squared_error: float | None = None
     composition_difference: int | None = None
-    rounded_max_difference: int | None = None
-    rounded_squared_error: float | None = None
+    disturbed_levels: float | None = None
+    disturbed_squared_error: float | None = None
 
 
 def relative_l2(candidate: NDArray[Any], reference: NDArray[Any]) -> float:
@@ -61,19 +62,21 @@ def psnr(squared_error: float, values: int) -> float:
 def composite_metrics(
     candidate: NDArray[np.uint8],
     reference: NDArray[np.uint8],
-    rounded: NDArray[np.uint8],
     image: NDArray[np.uint8],
     hole: NDArray[np.bool_],
+    picture: NDArray[np.float32],
+    disturbed: NDArray[np.float32],
 ) -> dict[str, Any]:
-    """The entries of `CaseMetrics` about composites: arrays [H,W,3], hole [H,W]."""
+    """The entries of `CaseMetrics` about composites: arrays [H,W,3], hole [H,W]; pictures before rounding."""
     difference = np.abs(candidate[hole].astype(np.int64) - reference[hole])
-    unavoidable = np.abs(rounded[hole].astype(np.int64) - reference[hole])
+    levels = np.abs(disturbed[hole] - picture[hole])
+    unavoidable = np.round(disturbed[hole]) - reference[hole]
     return {
         "known_equal": bool((candidate[~hole] == image[~hole]).all()),
         "hole_values": int(difference.size),
         "max_difference": int(difference.max(initial=0)),
         "within_one": int((difference <= 1).sum()),
         "squared_error": float((difference**2).sum()),
-        "rounded_max_difference": int(unavoidable.max(initial=0)),
-        "rounded_squared_error": float((unavoidable**2).sum()),
+        "disturbed_levels": float(levels.max(initial=0)),
+        "disturbed_squared_error": float((unavoidable**2).sum()),
     }

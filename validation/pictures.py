@@ -37,7 +37,7 @@ def fit(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     size = (max(width, round(rgb.shape[1] * factor)), max(height, round(rgb.shape[0] * factor)))
     scaled = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
     top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
-    return scaled[top : top + height, left : left + width]
+    return np.array(scaled[top : top + height, left : left + width])
 
 
 class PictureSource:

@@ -2,7 +2,7 @@ r"""Batch norm folded through the mask ratio.
 
 In evaluation mode batch norm is a scale and a shift per channel, `a * z + c`. After a partial convolution
 `z = conv_W(x) * r + b * m`, with a ratio `r` and an updated mask `m` that are the same for all channels, so that
-scaling a channel commutes with them::
+scaling a channel commutes with them, as it does with `where` on the mask::
 
     a * (conv_W(x) * r + b * m) + c  =  conv_{aW}(x) * r + (a b) * m + c
 
@@ -95,6 +95,12 @@ def _collect(value: ir.Value, scale: Array, mask_path: MaskPath, edits: list[tup
             if reason is not None:
                 return reason
         return None
+    if (choice := only_use(value, "Where")) is not None and choice.inputs[0] not in mask_path.image_dependent:
+        for index in (1, 2):
+            reason = _collect_operand(choice, index, choice.inputs[index], scale, mask_path, edits)
+            if reason is not None:
+                return reason
+        return None
     producer = value.producer()
     return f"{producer.op_type if producer is not None else 'an input'} stands before it, or its value is used twice"
 
@@ -102,11 +108,14 @@ def _collect(value: ir.Value, scale: Array, mask_path: MaskPath, edits: list[tup
 def _collect_product(
     product: ir.Node, scale: Array, mask_path: MaskPath, edits: list[tuple[ir.Node, int, Array]]
 ) -> str | None:
-    """One factor takes the scale; the other must not need it."""
-    for factor, other in ((product.inputs[0], 1), (product.inputs[1], 0)):
-        rest = product.inputs[other]
-        if factor in mask_path.mask_only or _per_channel(factor, len(scale)) is not None:
-            return _collect_operand(product, other, rest, scale, mask_path, edits)
+    """One factor takes the scale, a constant rather than anything else; the other must not depend on the image."""
+    orders = ((product.inputs[0], 1), (product.inputs[1], 0))
+    for constants_only in (True, False):
+        for factor, other in orders:
+            rest = product.inputs[other]
+            fixed = factor in mask_path.mask_only or _per_channel(factor, len(scale)) is not None
+            if fixed and (not constants_only or _per_channel(rest, len(scale)) is not None):
+                return _collect_operand(product, other, rest, scale, mask_path, edits)
     return "its input is a product of two feature values"
 
 
@@ -116,6 +125,9 @@ def _collect_operand(
 ) -> str | None:  # fmt: skip
     if operand is None:
         return "an operand is missing"
+    array = constant(operand)
+    if array is not None and not array.any():
+        return None  # zero stays zero
     per_channel = _per_channel(operand, len(scale))
     if per_channel is not None:
         edits.append((node, index, plane(per_channel.reshape(-1) * scale)))

@@ -4,8 +4,8 @@ The mask path of a network is found in the graph, not by the class that made it:
 it and no image value does. Shapes do not count as image values, so a mask built with `ones_like(features)` is still a
 mask.
 
-Ranges are intervals that hold for every mask in 0..1, propagated from the mask input. They tell what fits FP16 and
-what cannot be zero.
+Ranges are intervals that hold for every mask of zeros and ones, propagated from the mask input, together with which
+values are integers. They tell what fits FP16 and what cannot be zero.
 """
 
 import math
@@ -30,36 +30,65 @@ class MaskPath:
         mask_only: values that depend on the mask and on no image value.
         image_dependent: values that depend on the image.
         ranges: an interval for each value of `mask_only`.
+        integers: the values of `mask_only` that are integers.
     """
 
     mask_only: frozenset[ir.Value]
     image_dependent: frozenset[ir.Value]
     ranges: dict[ir.Value, Interval]
+    integers: frozenset[ir.Value] = frozenset()
 
 
 def analyse_mask_path(model: ir.Model, image: str = "image", mask: str = "mask") -> MaskPath:
-    """Find the mask path of a model whose inputs are called `image` and `mask`; the mask is in 0..1."""
+    """Find the mask path of a model whose inputs are called `image` and `mask`; the mask holds zeros and ones."""
     inputs = {value.name: value for value in model.graph.inputs}
     image_dependent = {value for name, value in inputs.items() if name == image}
     mask_only = {value for name, value in inputs.items() if name == mask}
     ranges: dict[ir.Value, Interval] = dict.fromkeys(mask_only, (0.0, 1.0))
+    integers = set(mask_only)
     for node in model.graph:
         if node.op_type in ("Shape", "Size"):
             continue
-        if any(value in image_dependent for value in node.inputs):
+        # Of its second operand CastLike takes the type alone.
+        values = node.inputs[:1] if node.op_type == "CastLike" else node.inputs
+        if any(value in image_dependent for value in values):
             image_dependent.update(node.outputs)
-        elif any(value in mask_only for value in node.inputs):
+        elif any(value in mask_only for value in values):
             mask_only.update(node.outputs)
             for output in node.outputs:
-                ranges[output] = _range_of(node, ranges)
-    return MaskPath(frozenset(mask_only), frozenset(image_dependent), ranges)
+                ranges[output] = _range_of(node, ranges, integers)
+                if _is_integer(node, integers):
+                    integers.add(output)
+    return MaskPath(frozenset(mask_only), frozenset(image_dependent), ranges, frozenset(integers))
 
 
-def _range_of(node: ir.Node, ranges: dict[ir.Value, Interval]) -> Interval:
+def _is_integer(node: ir.Node, integers: set[ir.Value]) -> bool:
+    if node.op_type in _TRUTH:
+        return True
+    if node.op_type == "Resize" and _mode(node) != "nearest":
+        return False
+    values = node.inputs[:1] if node.op_type in _MOVES else node.inputs
+    return node.op_type in _INTEGER | _MOVES and all(
+        value is None or value in integers or _holds_integers(value) for value in values
+    )
+
+
+def _mode(node: ir.Node) -> str:
+    return node.attributes["mode"].as_string() if "mode" in node.attributes else "nearest"
+
+
+def _holds_integers(value: ir.Value) -> bool:
+    array = constant(value)
+    return array is not None and array.dtype.kind in "fiub" and bool((array == np.round(array)).all())
+
+
+def _range_of(node: ir.Node, ranges: dict[ir.Value, Interval], integers: set[ir.Value]) -> Interval:
     rule = _RULES.get(node.op_type)
     if rule is None or node.domain:
         return UNKNOWN
     operands = [_interval(value, ranges) for value in node.inputs]
+    if node.op_type == "Where":
+        operands = _without_zero(node, operands, integers)
     low, high = rule(node, operands)
     return UNKNOWN if math.isnan(low) or math.isnan(high) else (low, high)
 
@@ -73,6 +102,21 @@ def _interval(value: ir.Value | None, ranges: dict[ir.Value, Interval]) -> Inter
     if array is None or array.size == 0 or array.dtype.kind not in "fiub":
         return UNKNOWN
     return float(array.min()), float(array.max())
+
+
+def _without_zero(node: ir.Node, operands: list[Interval], integers: set[ir.Value]) -> list[Interval]:
+    """Ranges of `where(s == 0, a, s)` and `where(s > 0, s, a)`: an integer s that is not 0 is at least 1."""
+    condition = node.inputs[0].producer() if node.inputs[0] is not None else None
+    if condition is None or len(condition.inputs) != 2:
+        return operands
+    compared, limit = condition.inputs
+    array = constant(limit)
+    branch = {"Equal": 2, "Greater": 1}.get(condition.op_type)
+    if branch is None or array is None or array.any() or compared is None:
+        return operands
+    if node.inputs[branch] is compared and compared in integers and operands[branch][0] >= 0:
+        operands[branch] = (max(operands[branch][0], 1.0), max(operands[branch][1], 1.0))
+    return operands
 
 
 def _corners(combine: Callable[[float, float], float]) -> Callable[[ir.Node, list[Interval]], Interval]:
@@ -143,6 +187,20 @@ def _truth(_: ir.Node, __: list[Interval]) -> Interval:
     return 0.0, 1.0
 
 
+_TRUTH = frozenset({"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or"})
+"""Operators that give 0 or 1."""
+
+_MOVES = frozenset(
+    {
+        "Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile",
+        "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+"""Operators that give values of their first operand, or (Resize) values between them."""
+
+_INTEGER = frozenset({"Add", "Clip", "Concat", "Conv", "Max", "MaxPool", "Min", "Mul", "Neg", "Relu", "Sub", "Where"})
+"""Operators that give integers for integers."""
+
 _RULES: dict[str, Callable[[ir.Node, list[Interval]], Interval]] = {
     "Add": _corners(lambda a, b: a + b),
     "Sub": _corners(lambda a, b: a - b),
@@ -160,9 +218,6 @@ _RULES: dict[str, Callable[[ir.Node, list[Interval]], Interval]] = {
     "AveragePool": _hull_with_zero,
     "MaxPool": _hull_with_zero,
     "Pad": _hull_with_zero,
-    "Not": _truth, "And": _truth, "Or": _truth, "Equal": _truth, "Greater": _truth, "GreaterOrEqual": _truth,
-    "Less": _truth, "LessOrEqual": _truth,
-    "Cast": _same, "Identity": _same, "Resize": _same, "Expand": _same, "Reshape": _same, "Transpose": _same,
-    "Slice": _same, "Squeeze": _same, "Unsqueeze": _same, "Tile": _same, "Gather": _same, "Split": _same,
-    "Flatten": _same,
-}  # fmt: skip
+    **dict.fromkeys(_TRUTH, _truth),
+    **dict.fromkeys(_MOVES, _same),
+}

@@ -14,7 +14,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from .ir_tools import add_constant, constant, insert_before, only_use, replace_output
+from .ir_tools import Array, add_constant, constant, insert_before, only_use, replace_output
 from .mask_path import MaskPath, analyse_mask_path
 from .report import PassReport
 
@@ -73,15 +73,23 @@ def _conv_less_its_bias(value: ir.Value) -> ir.Node | None:
     conv = only_use(difference.inputs[0], "Conv")
     if conv is None or len(conv.inputs) < 3:
         return None
-    added, subtracted = constant(conv.inputs[2]), constant(_unexpanded(difference.inputs[1]))
-    if added is None or subtracted is None or added.size != subtracted.size:
+    added, subtracted = constant(conv.inputs[2]), _per_channel(difference.inputs[1])
+    if added is None or subtracted is None or subtracted.size not in (1, added.size):
         return None
-    return conv if bool((added.reshape(-1) == subtracted.reshape(-1)).all()) else None
+    return conv if bool((added.reshape(-1) == subtracted).all()) else None
 
 
-def _unexpanded(value: ir.Value | None) -> ir.Value | None:
+def _per_channel(value: ir.Value | None) -> Array | None:
+    """A constant over [N,C,H,W] that is the same in all places, as [C] or one number; `Expand` is looked through."""
     producer = value.producer() if value is not None else None
-    return producer.inputs[0] if producer is not None and producer.op_type == "Expand" else value
+    array = constant(producer.inputs[0] if producer is not None and producer.op_type == "Expand" else value)
+    if array is None:
+        return None
+    if array.ndim < 3:
+        return array.reshape(-1) if array.size == 1 else None
+    places = array.reshape(-1, array.shape[-3], array.shape[-2] * array.shape[-1])
+    first: Array = places[0, :, 0]
+    return first if bool((places == first[:, None]).all()) else None
 
 
 def _without_bias(conv: ir.Node) -> ir.Node:

@@ -1,0 +1,287 @@
+"""Each pass: exact where it applies, and a reason where it refuses."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inpaintrt.export.deployed import TensorNetwork
+from inpaintrt.export.graph.clean_up import clean_up
+from inpaintrt.export.graph.fold_batch_norm import fold_batch_norm
+from inpaintrt.export.graph.half_precision import to_half_precision
+from inpaintrt.export.graph.headroom import SCALE, add_headroom
+from inpaintrt.export.graph.mask_path import analyse_mask_path
+from inpaintrt.export.graph.multiply_adds import half_precision_share, multiply_adds
+from inpaintrt.export.graph.rescale_division import rescale_division
+from inpaintrt.export.interface import Interface
+from inpaintrt.export.trace import trace
+from inpaintrt.runtime.bundle import Profile
+from inpaintrt.validation.masks import mask_corpus
+from inpaintrt.validation.strict_fp16 import StrictFp16
+
+from .foreign import EpsilonNetwork, NoMaskPath, dividing_trained_scale, randomise
+
+SIZE = 32
+SHAPES = {"image": (1, 3, SIZE, SIZE), "mask": (1, 1, SIZE, SIZE)}
+
+
+def traced(network: nn.Module, mask_channels: int = 1) -> ir.Model:
+    network.eval()
+    adapter = TensorNetwork(network, Interface(mask_channels=mask_channels)).eval()
+    return clean_up(trace(adapter, Profile((1, 1, 1), (SIZE,) * 3, (SIZE,) * 3)).model)
+
+
+def run(model: ir.Model, inputs: dict[str, Any]) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(ir.to_proto(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)
+
+
+def inputs(seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    mask = (rng.random((1, 1, SIZE, SIZE)) > 0.5).astype(np.float32)
+    mask[..., 4:20, 4:20] = 0
+    return {"image": rng.normal(size=(1, 3, SIZE, SIZE)).astype(np.float32), "mask": mask}
+
+
+def operators(model: ir.Model) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph)
+
+
+def assert_same(before: ir.Model, after: ir.Model) -> None:
+    expected, found = run(before, inputs()), run(after, inputs())
+    error = np.linalg.norm(found[0] - expected[0]) / np.linalg.norm(expected[0])
+    assert error < 1e-5  # the design's bound for every pass
+    for mask, same in zip(expected[1:], found[1:], strict=True):
+        assert (mask == same).all()
+
+
+class Layer(nn.Module):
+    """One convolution whose treatment the test chooses."""
+
+    def __init__(self, treatment: Any, bias: bool = True):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1, bias=bias)
+        self.norm = nn.BatchNorm2d(3)
+        self.treatment = treatment
+        randomise(self)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        return self.treatment(self, image, mask)
+
+
+def test_mask_path_is_found_in_a_network_of_another_author() -> None:
+    model = traced(EpsilonNetwork(holes=True))
+    path = analyse_mask_path(model)
+    mask_convolutions = [n for n in model.graph if n.op_type == "Conv" and n.outputs[0] in path.mask_only]
+    assert len(mask_convolutions) == 3
+    assert [path.ranges[node.outputs[0]] for node in mask_convolutions] == [(0, 25), (0, 9), (0, 9)]
+    updated = next(value for value in model.graph.outputs if value.name == "updated_mask")
+    assert path.ranges[updated] == (0, 1)
+    assert not path.mask_only & path.image_dependent
+
+
+def test_shapes_of_features_do_not_make_a_mask_an_image_value() -> None:
+    def ones_like(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        features = layer.conv(image * mask)
+        return features * torch.ones_like(features).masked_fill(mask == 0, 0.0)
+
+    path = analyse_mask_path(traced(Layer(ones_like)))
+    assert len(path.mask_only) > 1
+
+
+def test_epsilon_survives_the_trace() -> None:
+    # torch.onnx.export's own optimisation drops + 1e-8, and every hole becomes NaN.
+    network = randomise(EpsilonNetwork())
+    feed = inputs() | {"mask": np.zeros((1, 1, SIZE, SIZE), dtype=np.float32)}
+    assert np.isfinite(run(traced(network), feed)[0]).all()
+    plain = trace(TensorNetwork(network, Interface()), Profile((1, 1, 1), (SIZE,) * 3, (SIZE,) * 3), optimize=True)
+    assert np.isnan(run(plain.model, feed)[0]).all()
+
+
+def test_batch_norm_folds_through_the_mask_ratio() -> None:
+    model = traced(dividing_trained_scale(), mask_channels=3)
+    rescaled, _ = rescale_division(model)
+    folded, report = fold_batch_norm(rescaled)
+    assert operators(rescaled)["BatchNormalization"] == 4
+    assert operators(folded)["BatchNormalization"] == 0
+    assert operators(folded)["Conv"] == operators(rescaled)["Conv"]
+    assert_same(model, folded)
+
+
+def test_batch_norm_folds_with_a_masked_bias() -> None:
+    model = traced(Layer(lambda s, x, m: s.norm(s.conv(x * m) * m + s.norm.weight[:, None, None] * m)))
+    folded, report = fold_batch_norm(model)
+    assert len(report.changed) == 1
+    assert report.refused == []
+    assert_same(model, folded)
+
+
+def test_batch_norm_behind_an_activation_stays_a_multiplication() -> None:
+    model = traced(Layer(lambda s, x, m: s.norm(torch.relu(s.conv(x * m)))))
+    folded, report = fold_batch_norm(model)
+    assert len(report.refused) == 1
+    assert "Relu stands before it" in report.refused[0][1]
+    assert_same(model, folded)
+
+
+def test_batch_norm_does_not_scale_a_value_with_two_users() -> None:
+    def twice(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        features = layer.conv(image * mask)
+        return layer.norm(features) + features
+
+    model = traced(Layer(twice))
+    folded, report = fold_batch_norm(model)
+    assert "used twice" in report.refused[0][1]
+    assert_same(model, folded)
+
+
+def test_division_by_the_mask_sum_is_rescaled() -> None:
+    model = traced(dividing_trained_scale(), mask_channels=3)
+    rescaled, report = rescale_division(model)
+    assert len(report.changed) == 6
+    assert report.refused == []
+    assert_same(model, rescaled)
+    path = analyse_mask_path(rescaled)
+    assert not any(n.op_type == "Div" and n.inputs[0] in path.image_dependent for n in rescaled.graph)
+
+
+def test_division_that_is_not_proven_positive_is_left_alone() -> None:
+    model = traced(Layer(lambda s, x, m: s.conv(x * m) / (m - 0.5)))
+    rescaled, report = rescale_division(model)
+    assert "not proven positive" in report.refused[0][1]
+    assert operators(rescaled) == operators(model)
+    half, kept = to_half_precision(rescaled)
+    assert {name.split()[0] for name, _ in kept.kept} == {"Conv", "Div"}
+
+
+def test_headroom_is_exact_and_covers_what_is_added() -> None:
+    model = traced(dividing_trained_scale(), mask_channels=3)
+    model, _ = rescale_division(model)
+    model, _ = fold_batch_norm(model)
+    scaled, report = add_headroom(model)
+    assert report.refused == []
+    expected, found = run(model, inputs()), run(scaled, inputs())
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-6, atol=1e-6)  # powers of two round nothing
+    features = next(v for n in scaled.graph for v in n.outputs if v.name == "output_with_headroom")
+    scaled.graph.outputs.append(features)
+    np.testing.assert_allclose(run(scaled, inputs())[-1], expected[0] * SCALE, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("treatment", "reason"),
+    [
+        (lambda s, x, m: torch.sigmoid(s.conv(x * m)), "Sigmoid is not homogeneous"),
+        (lambda s, x, m: s.conv(x * m) * s.conv(x), "it combines two feature values"),
+        (lambda s, x, m: s.conv(x * m) / (s.conv(x).abs() + 1), "Abs is not homogeneous"),
+    ],
+)
+def test_headroom_refuses_what_is_not_homogeneous(treatment: Any, reason: str) -> None:
+    model = traced(Layer(treatment))
+    same, report = add_headroom(model)
+    assert reason in report.refused[0][1]
+    assert operators(same) == operators(model)
+
+
+def half_of(network: nn.Module, mask_channels: int = 1, keep: tuple[str, ...] = ()) -> tuple[ir.Model, Any]:
+    model = traced(network, mask_channels)
+    for optimisation in (rescale_division, fold_batch_norm):
+        model, _ = optimisation(model)
+    return to_half_precision(clean_up(model), keep)
+
+
+@pytest.mark.parametrize(
+    ("network", "mask_channels"),
+    [(randomise(EpsilonNetwork()), 1), (dividing_trained_scale(), 3), (randomise(NoMaskPath()), 1)],
+)
+def test_half_precision_holds_on_the_whole_corpus(network: nn.Module, mask_channels: int) -> None:
+    half, _ = half_of(network, mask_channels)
+    strict, single = StrictFp16(half), traced(network, mask_channels)
+    for case in mask_corpus(SIZE, SIZE):
+        feed = inputs() | {"mask": (~case.hole[None, None]).astype(np.float32)}
+        result = strict.run(feed)
+        assert result.first_non_finite is None, f"{case.name}: {result.first_non_finite}"
+        expected = run(single, feed)[0]
+        error = np.linalg.norm(result.outputs["output"] - expected) / max(np.linalg.norm(expected), 1e-6)
+        assert error < 5e-3, case.name  # a few roundings of 2^-11 for each of up to 6 layers
+
+
+def test_without_the_fp32_mask_path_holes_are_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the pass protects from: with the mask path in FP16 as well, + 1e-8 is + 0 and holes divide 0 by 0.
+    from inpaintrt.export.graph import half_precision
+    from inpaintrt.export.graph.mask_path import MaskPath
+
+    def everything_is_a_feature(model: ir.Model) -> MaskPath:
+        path = analyse_mask_path(model)
+        return MaskPath(frozenset(), path.image_dependent | path.mask_only, {})
+
+    model = traced(randomise(EpsilonNetwork()))
+    monkeypatch.setattr(half_precision, "analyse_mask_path", everything_is_a_feature)
+    monkeypatch.setattr(half_precision, "SMALLEST", 0.0)
+    half, _ = to_half_precision(model)
+    feed = inputs() | {"mask": np.zeros((1, 1, SIZE, SIZE), dtype=np.float32)}
+    assert StrictFp16(half).run(feed).first_non_finite is not None
+
+
+def test_mask_path_stays_single_and_nearly_all_work_is_half() -> None:
+    half, report = half_of(dividing_trained_scale(), 3)
+    path = analyse_mask_path(half)
+    for node in half.graph:
+        if node.op_type in ("Conv", "Div", "Clip") and node.outputs[0] in path.mask_only:
+            assert node.outputs[0].dtype == ir.DataType.FLOAT
+    feature_convolutions = [n for n in half.graph if n.op_type == "Conv" and n.outputs[0] in path.image_dependent]
+    assert {node.outputs[0].dtype for node in feature_convolutions} == {ir.DataType.FLOAT16}
+    assert report.kept == []
+    assert 0.4 < half_precision_share(half, SHAPES) < 0.6  # the mask convolutions are still channel-wide
+
+
+def test_an_infinite_ratio_is_clipped_before_its_cast() -> None:
+    # ratio = 9 / (0 + 1e-8) is 9e8 in a hole; as infinity in FP16 it would make 0 * inf = NaN.
+    def unclamped(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        return layer.conv(image * mask) * (9.0 / (mask + 1e-8))
+
+    half, report = half_of(Layer(unclamped, bias=False))
+    assert len(report.clipped) == 1
+    result = StrictFp16(half).run(inputs())
+    assert result.first_non_finite is None
+
+
+def test_constants_that_do_not_fit_are_found() -> None:
+    half, report = half_of(Layer(lambda s, x, m: torch.sigmoid(s.conv(x * m) * 1e5)))
+    assert any("reaches 100000" in reason for _, reason in report.kept)
+    half, report = half_of(Layer(lambda s, x, m: torch.sigmoid(s.conv(x * m)) + 1e-8))
+    assert any("1e-08 is too small" in reason for _, reason in report.kept)
+
+
+def test_nodes_the_user_names_stay_single() -> None:
+    _, report = half_of(randomise(NoMaskPath()), keep=("conv2d*",))
+    assert report.kept == [("Conv conv2d", "--keep-fp32 conv2d*")]
+
+
+def test_softmax_and_norms_stay_single() -> None:
+    _, report = half_of(Layer(lambda s, x, m: torch.softmax(s.conv(x * m), dim=1)))
+    assert [name.split()[0] for name, _ in report.kept] == ["Softmax"]
+
+
+def test_multiply_adds_are_counted() -> None:
+    model = traced(Layer(lambda s, x, m: s.conv(x * m)))
+    assert multiply_adds(model, SHAPES) == {ir.DataType.FLOAT: 3 * 3 * 3 * 3 * SIZE * SIZE}
+
+
+def test_passes_do_not_change_what_they_are_given() -> None:
+    model = traced(dividing_trained_scale(), mask_channels=3)
+    before = ir.to_proto(model).SerializeToString(deterministic=True)
+    for change in (clean_up, rescale_division, fold_batch_norm, add_headroom, to_half_precision):
+        change(model)
+    assert ir.to_proto(model).SerializeToString(deterministic=True) == before
+
+
+def test_strict_evaluation_sees_overflow_that_onnxruntime_hides() -> None:
+    model = traced(Layer(lambda s, x, m: torch.sigmoid((s.conv(x * m) * 6e4) * 1e-5)))
+    half, _ = to_half_precision(model)
+    assert np.isfinite(run(half, inputs())[0]).all()
+    assert str(StrictFp16(half).run(inputs()).first_non_finite).startswith("Mul")
