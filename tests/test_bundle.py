@@ -1,0 +1,197 @@
+"""The bundle: checked on reading, and at every moment either the old one or the new one."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpaintrt.runtime import bundle as bundles
+from inpaintrt.runtime.bundle import Bundle, DeployedInterface, Profile
+from inpaintrt.runtime.errors import BundleError
+
+
+def write(directory: Path, content: bytes, engines: tuple[bytes, ...] = ()) -> Bundle:
+    """Commit a bundle with one model and some engines."""
+    import contextlib
+
+    entries = {"model.fp32.onnx": content, **{f"engines/{data.hex()}.engine": data for data in engines}}
+    artifacts = tuple(
+        bundles.describe_file(data, path, "engine" if "engine" in path else "onnx", "fp32",
+                              **({"backend": "b", "backend_version": "1", "target": "sm89"} if "engine" in path else {}))
+        for path, data in entries.items()
+    )  # fmt: skip
+    interface = DeployedInterface("image", 8, Profile((1, 1, 1), (8, 8, 8), (8, 8, 8)), ("image", "mask"), ("composite",))
+    bundle = Bundle(directory, {"kind": "module"}, {}, interface, artifacts)
+    with contextlib.ExitStack() as stack:
+        staged = {
+            path: stack.enter_context(bundles.stage(directory, path.replace("/", "-"), data)) for path, data in entries.items()
+        }
+        stack.enter_context(bundles.lock(directory))
+        bundles.commit(bundle, staged)
+    return bundle
+
+
+def read(directory: Path) -> list[bytes]:
+    """The content of all artifacts, checked."""
+    bundle = Bundle.open(directory)
+    return [bundle.file(artifact) for artifact in bundle.artifacts]
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    written = write(tmp_path / "b", b"model", (b"engine",))
+    assert Bundle.open(tmp_path / "b") == written
+    assert read(tmp_path / "b") == [b"model", b"engine"]
+
+
+class Killed(BaseException):
+    """Stands for a process that is killed: nothing but `finally` would run, and not even that is relied on."""
+
+
+def calls_of_a_commit(directory: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int | None) -> int:
+    """Commit new content, dying before the `stop_at`-th change to the file system; the number of changes."""
+    count = 0
+
+    def counted(change: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            nonlocal count
+            if stop_at is not None and count >= stop_at:
+                raise Killed
+            count += 1
+            return change(*args, **kwargs)
+
+        return wrapper
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", counted(Path.replace))
+        patch.setattr(Path, "unlink", counted(Path.unlink))
+        patch.setattr(os, "link", counted(os.link))
+        patch.setattr(os, "fsync", counted(os.fsync))
+        try:
+            write(directory, b"new model", (b"new engine",))
+        except Killed:
+            pass
+    return count
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_a_commit_that_dies_anywhere_leaves_the_old_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError("no hard links here")
+
+    if not hard_links:
+        monkeypatch.setattr(os, "link", refuse)
+    old, new = [b"old model", b"old engine"], [b"new model", b"new engine"]
+    write(tmp_path / "whole", *_split(old))
+    steps = calls_of_a_commit(tmp_path / "whole", monkeypatch, None)
+    assert read(tmp_path / "whole") == new
+    assert steps > 8
+    seen = []
+    for stop_at in range(steps):
+        directory = tmp_path / f"dies-at-{stop_at}"
+        write(directory, *_split(old))
+        calls_of_a_commit(directory, monkeypatch, stop_at)
+        seen.append(read(directory))
+        assert seen[-1] in (old, new)
+        write(directory, b"later")  # and the next commit goes through
+        assert read(directory) == [b"later"]
+        assert (directory / "model.fp32.onnx").read_bytes() == b"later"
+    assert old in seen
+    assert new in seen
+
+
+def _split(contents: list[bytes]) -> tuple[bytes, tuple[bytes, ...]]:
+    return contents[0], tuple(contents[1:])
+
+
+def test_a_replaced_bundle_holds_no_leftovers(tmp_path: Path) -> None:
+    write(tmp_path, b"old", (b"engine",))
+    write(tmp_path, b"new")
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert files == [".lock", "bundle.json", "model.fp32.onnx"]
+
+
+def test_files_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path: Path) -> None:
+    import socket
+
+    write(tmp_path, b"old")
+    dead = tmp_path / f".partial-{socket.gethostname()}-999999999-x"
+    living = tmp_path / f".partial-{socket.gethostname()}-{os.getppid()}-x"
+    elsewhere = tmp_path / ".partial-otherhost-1-x"
+    for path in (dead, living, elsewhere):
+        path.write_bytes(b"")
+    write(tmp_path, b"new")
+    assert not dead.exists()
+    assert living.exists()
+    assert elsewhere.exists()
+
+
+def test_every_altered_byte_of_an_artifact_is_noticed(tmp_path: Path) -> None:
+    write(tmp_path, b"model content")
+    path = tmp_path / "model.fp32.onnx"
+    good = path.read_bytes()
+    for index in range(len(good)):
+        path.write_bytes(good[:index] + bytes([good[index] ^ 1]) + good[index + 1 :])
+        with pytest.raises(BundleError, match="was altered or is damaged"):
+            read(tmp_path)
+    path.unlink()
+    with pytest.raises(BundleError, match="cannot be read"):
+        read(tmp_path)
+
+
+def altered(directory: Path, change: Callable[[Any], None]) -> None:
+    document = directory / "bundle.json"
+    values = json.loads(document.read_text())
+    change(values)
+    document.write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda v: v.update(schema_version=2), "schema version 2, this release reads 1"),
+        (lambda v: v.pop("artifacts"), "lacks 'artifacts'"),
+        (lambda v: v["artifacts"][0].update(path="../outside"), "leaves the bundle"),
+        (lambda v: v["artifacts"][0].update(path="/etc/passwd"), "leaves the bundle"),
+        (lambda v: v["artifacts"][0].update(sha256="short"), "sha256 of model.fp32.onnx is 'short'"),
+        (lambda v: v["artifacts"][0].update(kind="script"), "kind 'script'"),
+        (lambda v: v["artifacts"][0].update(surprise=1), "malformed"),
+        (lambda v: v["interface"].update(io="sound"), "io is 'sound'"),
+        (lambda v: v["interface"].update(size_multiple=0), "positive integer"),
+        (lambda v: v["interface"]["profile"].update(height=[8, 4, 8]), "smallest <= best <= largest"),
+        (lambda v: v.update(source=None), "malformed"),
+    ],
+)
+def test_malformed_documents_are_refused_with_the_entry(tmp_path: Path, change: Any, reason: str) -> None:
+    write(tmp_path, b"model")
+    altered(tmp_path, change)
+    with pytest.raises(BundleError, match=reason):
+        Bundle.open(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
+def test_documents_that_are_no_json_object_are_refused(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, b"model")
+    (tmp_path / "bundle.json").write_bytes(content)
+    with pytest.raises(BundleError):
+        Bundle.open(tmp_path)
+
+
+def test_a_link_out_of_the_bundle_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "b", b"model")
+    (tmp_path / "secret").write_bytes(b"model")
+    (tmp_path / "b" / "model.fp32.onnx").unlink()
+    (tmp_path / "b" / "model.fp32.onnx").symlink_to(tmp_path / "secret")
+    with pytest.raises(BundleError, match="leaves the bundle"):
+        Bundle.open(tmp_path / "b")
+
+
+def test_what_is_no_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no such bundle; export-onnx makes one"):
+        Bundle.open(tmp_path / "none")
+    with pytest.raises(BundleError, match=r"holds no bundle\.json"):
+        Bundle.open(tmp_path)
