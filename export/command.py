@@ -135,8 +135,6 @@ def _parse_options(
 
     if size is not None and dynamic is not None:
         raise UsageError("--size and --dynamic exclude each other")
-    if io not in ("image", "tensor"):
-        raise UsageError(f"--io is image or tensor, not {io!r}")
     sizes = (
         [_parse_size("--dynamic", part) for part in dynamic.split(",")]
         if dynamic
@@ -209,7 +207,8 @@ def _summarise(bundle: "Bundle", report: "ExportReport") -> None:
     if half is not None and report.half_precision_share is not None:
         say(f"FP16 does {100 * report.half_precision_share:.2f} % of the multiply-adds")
         for name, reason in half.headroom.refused:
-            say(f"no headroom: {name}: {reason}; features beyond 65504 would overflow")
+            peak = f"the largest probed feature is {report.feature_peak:.3g}, FP16 ends at 65504"
+            say(f"no headroom: {name}: {reason}; {peak}")
         for name, reason in half.kept:
             say(f"kept in FP32: {name}: {reason}")
 

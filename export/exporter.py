@@ -1,7 +1,7 @@
 """`export_onnx`: a network becomes a bundle with ONNX models."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -18,13 +18,15 @@ from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
 
 from .deployed import TensorNetwork
 from .graph.clean_up import clean_up, infer_types
+from .graph.feature_peak import feature_peak
 from .graph.fold_batch_norm import fold_batch_norm
 from .graph.half_precision import HalfPrecisionReport, to_half_precision
+from .graph.headroom import scale_for
 from .graph.image_io import add_image_io
 from .graph.mask_path import analyse_mask_path
 from .graph.multiply_adds import half_precision_share
+from .graph.normalise_ratio import normalise_ratio
 from .graph.report import PassReport
-from .graph.rescale_division import rescale_division
 from .interface import Interface
 from .source import Source, from_module, relative_record
 from .trace import trace
@@ -60,6 +62,8 @@ class ExportReport:
     half_precision_share: float | None = None
     mask_path_values: int = 0
     updated_mask_output: int | None = None
+    feature_peak: float = 0.0
+    headroom: float = 1.0
 
 
 def export_onnx(
@@ -117,12 +121,8 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
         raise BundleError(f"{output}: holds other files and is no bundle; choose an empty or a new directory")
     if output.exists() and not output.is_dir():
         raise BundleError(f"{output}: is a file; a bundle is a directory")
-    was_training = source.network.training
-    source.network.eval()
-    try:
+    with evaluating(source.network):
         models, report = _make_models(source, options)
-    finally:
-        source.network.train(was_training)
     contents = {precision: _serialise(model) for precision, model in models.items()}
     artifacts = tuple(
         bundles.describe_file(
@@ -148,8 +148,22 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
     return _store(bundle, {f"model.{precision}.onnx": content for precision, content in contents.items()}), report
 
 
+@contextlib.contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; every module then returns to the mode it was in."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
 def _check(interface: Interface, options: ExportOptions) -> None:
     multiple, profile = interface.size_multiple, options.profile
+    if options.io not in ("image", "tensor"):
+        raise UsageError(f"io is image or tensor, not {options.io!r}")
     for name in ("height", "width"):
         limits = getattr(profile, name)
         _check_order(name, limits)
@@ -180,7 +194,7 @@ def _make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.P
     report = ExportReport(updated_mask_output=traced.updated_mask_output)
     if options.optimize:
         model = clean_up(model)
-        for optimisation in (rescale_division, fold_batch_norm):
+        for optimisation in (normalise_ratio, fold_batch_norm):
             model, done = optimisation(model)
             report.passes.append(done)
         model = clean_up(model)
@@ -189,13 +203,16 @@ def _make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.P
     for precision in options.precisions:
         converted = model
         if precision == "fp16":
-            converted, report.half_precision = to_half_precision(model, options.keep_fp32)
-            report.half_precision_share = half_precision_share(converted, _best_shapes(options.profile))
+            shapes = _best_shapes(options.profile)
+            report.feature_peak = feature_peak(model, source.interface, shapes["image"])
+            report.headroom = scale_for(report.feature_peak)
+            converted, report.half_precision = to_half_precision(model, options.keep_fp32, report.headroom)
+            report.half_precision_share = half_precision_share(converted, shapes)
         models[precision] = add_image_io(converted, source.interface) if options.io == "image" else converted
     return models, report
 
 
-def _best_shapes(profile: Profile) -> dict[str, tuple[int, ...]]:
+def _best_shapes(profile: Profile) -> dict[str, tuple[int, int, int, int]]:
     batch, height, width = profile.batch[1], profile.height[1], profile.width[1]
     return {"image": (batch, 3, height, width), "mask": (batch, 1, height, width)}
 
@@ -207,7 +224,8 @@ def _details(precision: str, report: ExportReport) -> dict[str, object]:
     return {
         "fp16_share_of_multiply_adds": round(report.half_precision_share or 0.0, 6),
         "kept_fp32": dict(half.kept),
-        "headroom": not half.headroom.refused,
+        "largest_probed_feature": report.feature_peak,
+        "headroom": 1.0 if half.headroom.refused else report.headroom,
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from inpaintrt.runtime.errors import NetworkError, UsageError
+from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
 
 from .checkpoints import load_checkpoint
 from .interface import Interface
@@ -116,27 +116,39 @@ def parse_arguments(text: str | None) -> dict[str, Any]:
     return arguments
 
 
-def find_again(record: Mapping[str, Any], bundle: Path, checkpoint: Path | None = None) -> Source:
+def find_again(
+    record: Mapping[str, Any], bundle: Path, checkpoint: Path | None = None, network: str | None = None
+) -> Source:
     """The network a bundle was exported from, with the very same weights.
+
+    A bundle may come from anyone, so code that it names is never run: the caller repeats the factory.
 
     Args:
         record: `source` of the bundle.
         bundle: the bundle's directory; recorded paths are relative to it.
         checkpoint: where the checkpoint is now, if it moved.
+        network: the factory, for a bundle that was exported from one.
 
     Raises:
+        BundleError: if the record is malformed.
         NetworkError: if the network cannot be made again, or its weights are not those of the bundle.
         CheckpointError: if the checkpoint is gone or unreadable.
     """
     kind = record.get("kind")
-    if kind == "checkpoint":
-        source = from_checkpoint(checkpoint or _resolve(bundle, record["path"]))
+    recorded = record.get("path" if kind == "checkpoint" else "checkpoint")
+    arguments = record.get("arguments", {})
+    if not isinstance(recorded, str | None) or not isinstance(arguments, dict):
+        raise BundleError(f"{bundle}: its source is malformed; export it again")
+    state = checkpoint or (Path(os.path.normpath(bundle / recorded)) if recorded else None)
+    if kind == "checkpoint" and state is not None:
+        source = from_checkpoint(state)
     elif kind == "factory":
-        recorded = record.get("checkpoint")
-        state = checkpoint or (_resolve(bundle, recorded) if recorded else None)
-        module, _, factory = str(record["network"]).rpartition(":")
-        where = str(_resolve(bundle, module)) if module.endswith(".py") else module
-        source = from_factory(f"{where}:{factory}", record.get("arguments", {}), state)
+        if network is None:
+            raise NetworkError(
+                f"the bundle was exported with --network {record.get('network')}; code that a bundle names is not run, "
+                "so give --network again"
+            )
+        source = from_factory(network, arguments, state)
     else:
         raise NetworkError(
             "the bundle was exported from a network in memory, so there is nothing on disk to compare with; "
@@ -181,16 +193,12 @@ def weights_sha256(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _resolve(bundle: Path, recorded: str) -> Path:
-    return Path(os.path.normpath(bundle / recorded))
-
-
 def _import(name: str) -> Any:
     if not name.endswith(".py"):
         try:
             return importlib.import_module(name)
-        except ImportError as error:
-            raise NetworkError(f"--network: cannot import {name}: {error}") from error
+        except Exception as error:  # whatever the user's module raises
+            raise NetworkError(f"--network: cannot import {name}: {type(error).__name__}: {error}") from error
     path = Path(name)
     if not path.is_file():
         raise NetworkError(f"--network: {path}: no such file")

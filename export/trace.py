@@ -19,6 +19,9 @@ from .graph.mask_path import analyse_mask_path
 
 OPSET = 20
 
+QUIETED = ("torch.onnx", "torch.export", "torch._guards", "torch._dynamo", "torch.fx", "onnxscript", "onnx_ir")
+"""Loggers of the exporter; what matters of their words is in the exception."""
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -42,7 +45,8 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
         NetworkError: if the network cannot be called with such sizes, or cannot be traced; with the reason.
     """
     multiple = network.interface.size_multiple
-    batch, height, width = (_sample_size(getattr(profile, axis)) for axis in ("batch", "height", "width"))
+    units = {"batch": 1, "height": multiple, "width": multiple}
+    batch, height, width = (_sample_size(getattr(profile, axis), unit) for axis, unit in units.items())
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(batch, 3, height, width, generator=generator)
     mask = (torch.rand(batch, 1, height, width, generator=generator) > 0.3).float()
@@ -85,10 +89,10 @@ def _call(network: TensorNetwork, image: torch.Tensor, mask: torch.Tensor) -> tu
         ) from error
 
 
-def _sample_size(limits: tuple[int, int, int]) -> int:
+def _sample_size(limits: tuple[int, int, int], unit: int) -> int:
     low, best, high = limits
-    # A sample of 1 would make the tracer take a dynamic axis for a constant.
-    return max(best, 2) if low != high else best
+    # A sample of one unit would make the tracer take a dynamic axis for a constant.
+    return max(best, 2 * unit) if low != high else best
 
 
 def _dimension(name: str, limits: tuple[int, int, int], multiple: int) -> Any:
@@ -101,8 +105,10 @@ def _dimension(name: str, limits: tuple[int, int, int], multiple: int) -> Any:
 
 
 def _select_outputs(model: ir.Model) -> Trace:
+    _give_outputs_values_of_their_own(model.graph)
     mask_only = analyse_mask_path(model).mask_only
     picture, *others = model.graph.outputs
+    picture.name = "output"
     for index, value in enumerate(others, start=1):
         if value in mask_only and value.shape is not None and len(value.shape) == 4:
             value.name = "updated_mask"
@@ -112,10 +118,23 @@ def _select_outputs(model: ir.Model) -> Trace:
     return Trace(model, None)
 
 
+def _give_outputs_values_of_their_own(graph: ir.Graph) -> None:
+    """An output may be an input or another output again; a name then cannot tell them apart."""
+    seen: set[ir.Value] = set()
+    for index, value in enumerate(graph.outputs):
+        if value in seen or value.producer() is None:
+            node = ir.node("Identity", [value], num_outputs=1)
+            node.outputs[0].name = f"output_{index}_of_its_own"
+            node.outputs[0].type, node.outputs[0].shape = value.type, value.shape
+            graph.append(node)
+            graph.outputs[index] = node.outputs[0]
+        seen.add(graph.outputs[index])
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporter's progress, its warnings and those of optional packages it misses from the terminal."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    loggers = [logging.getLogger(name) for name in QUIETED]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

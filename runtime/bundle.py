@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import uuid
@@ -27,6 +28,12 @@ REPORTS = "reports"
 LOCK = ".lock"
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for another process to finish its commit, which takes milliseconds."""
+
+ARTIFACT_PATHS = {
+    "onnx": re.compile(r"model\.[A-Za-z0-9._-]+\.onnx"),
+    "engine": re.compile(r"engines/[A-Za-z0-9_+][A-Za-z0-9._+-]*\.engine"),
+}
+"""What an artifact's path looks like: a document that names other files must not make us delete them."""
 
 ArtifactKind = Literal["onnx", "engine"]
 Precision = Literal["fp32", "fp16"]
@@ -136,6 +143,10 @@ class Bundle:
             ],
         }
 
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions of the ONNX models."""
+        return tuple(artifact.precision for artifact in self.artifacts if artifact.kind == "onnx")
+
     def onnx(self, precision: str) -> Artifact:
         """The ONNX artifact of a precision.
 
@@ -145,7 +156,7 @@ class Bundle:
         for artifact in self.artifacts:
             if artifact.kind == "onnx" and artifact.precision == precision:
                 return artifact
-        there = ", ".join(a.precision for a in self.artifacts if a.kind == "onnx") or "none"
+        there = ", ".join(self.precisions()) or "none"
         raise BundleError(f"{self.path}: holds no {precision} ONNX model (it holds: {there}); export it again")
 
     def engines(self) -> list[Artifact]:
@@ -166,8 +177,8 @@ class Bundle:
         found = hashlib.sha256(content).hexdigest()
         if found != artifact.sha256:
             raise BundleError(
-                f"{path}: was altered or is damaged: its sha256 is {found[:12]}..., "
-                f"{DOCUMENT} says {artifact.sha256[:12]}...; build it again"
+                f"{path}: was altered or is damaged: its sha256 is {found[:12]}..., {DOCUMENT} said "
+                f"{artifact.sha256[:12]}... when it was opened; if it was exported meanwhile, open it again"
             )
         return content
 
@@ -295,13 +306,13 @@ def _left_by_dead_process(temporary: Path) -> bool:
     host = socket.gethostname()
     rest = temporary.name.removeprefix(f".partial-{host}-")
     process, _, _ = rest.partition("-")
-    if rest == temporary.name or not process.isdigit():
-        return False
+    if rest == temporary.name or not process.isdigit() or os.name != "posix":
+        return False  # elsewhere, asking after a process by signal would end it
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):
         return False
     return False
 
@@ -336,7 +347,7 @@ def _parse(path: Path, values: Any) -> Bundle:
         )
         artifacts = tuple(_artifact(path, entry) for entry in values["artifacts"])
         return Bundle(path, dict(values["source"]), dict(values["network"]), interface, artifacts)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else f"is malformed: {error}"
         raise BundleError(f"{document}: {what}; export it again") from None
 
@@ -350,9 +361,13 @@ def _artifact(root: Path, entry: Mapping[str, Any]) -> Artifact:
         raise ValueError(f"sha256 of {artifact.path} is {artifact.sha256!r}")
     if artifact.kind == "engine" and not (artifact.backend and artifact.backend_version and artifact.target):
         raise ValueError(f"engine {artifact.path} without backend, version or target")
-    target = (root / artifact.path).resolve()
-    if not target.is_relative_to(root.resolve()):
+    texts = (artifact.path, artifact.backend, artifact.backend_version, artifact.target, artifact.key)
+    if not all(isinstance(text, str | None) for text in texts) or not isinstance(artifact.details, dict):
+        raise ValueError(f"artifact {artifact.path!r} with entries of wrong types")
+    if not (root / artifact.path).resolve().is_relative_to(root.resolve()):
         raise ValueError(f"artifact path {artifact.path!r} leaves the bundle")
+    if not ARTIFACT_PATHS[artifact.kind].fullmatch(artifact.path):
+        raise ValueError(f"artifact path {artifact.path!r} is none that a bundle has")
     return artifact
 
 

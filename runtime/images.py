@@ -4,6 +4,9 @@ The network works on 8-bit RGB. Grey, palette and transparent pictures come back
 other colour spaces cannot come back with known pixels identical, and are refused.
 """
 
+import contextlib
+import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +22,14 @@ MAX_PIXELS = 200_000_000
 """Images with more pixels are refused before they are decoded."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+"""Formats that are opened, as Pillow names them; some of its other decoders start programs."""
+
 LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")
+
+_PILLOW_LIMIT = threading.Lock()
+
+OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
 
 LOSSY_MASK_THRESHOLD = 128
 """Masks from lossy files hold noise around black, which must not become holes."""
@@ -68,7 +78,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
         ImageError: as `read_picture`.
     """
     image = _open(path)
-    lossy = image.info["inpaintrt_format"] in LOSSY_FORMATS
+    lossy = image.info["inpaintrt_lossy"]
     if image.mode in ("P", "PA", "RGBA", "LA", "CMYK", "1"):
         image = image.convert("RGB")
     values = np.array(image)
@@ -88,8 +98,9 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
     image = Image.fromarray(rgb)
     if like.grey:
         image = image.convert("L")
-    alpha_is_kept = path.suffix.lower() not in (".jpg", ".jpeg", ".bmp")
-    if like.alpha is not None and alpha_is_kept:
+    if like.alpha is not None:
+        if path.suffix.lower() in OPAQUE_SUFFIXES:
+            raise ImageError(f"{path}: this format holds no transparency, and the picture has it; write PNG")
         image.putalpha(Image.fromarray(like.alpha))
     options: dict[str, Any] = dict(like.info)
     if path.suffix.lower() in (".jpg", ".jpeg"):
@@ -100,6 +111,8 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
     try:
         image.save(partial, **options)
         partial.replace(path)
+    except (ValueError, struct.error) as error:  # such as EXIF or a size that the format cannot hold
+        raise ImageError(f"{path}: cannot be written in this format: {error}; write PNG") from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -124,23 +137,34 @@ def list_pictures(folder: Path) -> Iterator[Path]:
 
 
 def _open(path: Path) -> Image.Image:
-    """Open, check before decoding, decode, and turn upright; `info` gets the file's format."""
+    """Open, check before decoding, decode, and turn upright; `info` tells whether the file was lossy."""
     if not path.is_file():
         raise ImageError(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit is an error, not a warning
     try:
-        with Image.open(path) as image:
+        with _without_pillows_limit(), Image.open(path, formats=FORMATS) as image:
             _check_before_decoding(path, image)
-            file_format = image.format
+            lossy = image.format in LOSSY_FORMATS or image.info.get("compression") == "jpeg"
             image.load()
             upright = ImageOps.exif_transpose(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
-        reason = "is no picture" if isinstance(error, UnidentifiedImageError) else f"is damaged or unreadable: {error}"
-        raise ImageError(f"{path}: {reason}") from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-    upright.info["inpaintrt_format"] = file_format
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{path}: is no picture of a known format ({', '.join(FORMATS)})") from None
+    except Exception as error:  # damaged files raise nearly anything in Pillow's decoders
+        raise ImageError(f"{path}: is damaged or unreadable: {error}") from None
+    upright.info["inpaintrt_lossy"] = lossy
     return upright
+
+
+@contextlib.contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Pillow warns above a limit of its own, which is global; ours is checked instead, and is an error."""
+    with _PILLOW_LIMIT:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _check_before_decoding(path: Path, image: Image.Image) -> None:

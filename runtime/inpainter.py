@@ -97,11 +97,9 @@ class Inpainter:
         for window in windows_around_holes(hole, *size):
             area, core = window.area, window.core
             patch = self._run(picture[area][None], unknown[area][None])[0]
-            filled = picture[area].copy()
-            inside = np.zeros(hole.shape, dtype=np.bool_)
-            inside[core] = unknown[core]
-            filled[inside[area]] = patch[inside[area]]
-            picture[area] = filled
+            target = tuple(slice(c.start - a.start, c.stop - a.start) for c, a in zip(core, area, strict=True))
+            to_fill = unknown[core][..., None]
+            picture[core] = np.where(to_fill, patch[target], picture[core])
             unknown[core] = False
 
     def _run(self, image: UInt8Array, hole: NDArray[np.bool_]) -> UInt8Array:

@@ -23,8 +23,10 @@ class Window:
 def windows_around_holes(hole: NDArray[np.bool_], height: int, width: int) -> Iterator[Window]:
     """Windows of at most `height` x `width` pixels whose cores cover all of `hole` [H,W], each hole pixel once."""
     remaining = hole.copy()
-    while remaining.any():
-        top = int(np.argmax(remaining.any(axis=1)))
+    holes_in_row = remaining.sum(axis=1)
+    top = 0
+    while (rows_left := np.flatnonzero(holes_in_row[top:])).size:
+        top += int(rows_left[0])
         band = remaining[top : top + max(height // 2, 1)]
         left = int(np.argmax(band.any(axis=0)))
         block = band[:, left : left + max(width // 2, 1)]
@@ -35,6 +37,7 @@ def windows_around_holes(hole: NDArray[np.bool_], height: int, width: int) -> It
         )
         area = (_centred(core[0], height, hole.shape[0]), _centred(core[1], width, hole.shape[1]))
         yield Window(area, core)
+        holes_in_row[core[0]] -= remaining[core].sum(axis=1)
         remaining[core] = False
 
 

@@ -1,5 +1,6 @@
 """The bundle: checked on reading, and at every moment either the old one or the new one."""
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -15,19 +16,22 @@ from inpaintrt.runtime.errors import BundleError
 
 def write(directory: Path, content: bytes, engines: tuple[bytes, ...] = ()) -> Bundle:
     """Commit a bundle with one model and some engines."""
-    import contextlib
-
     entries = {"model.fp32.onnx": content, **{f"engines/{data.hex()}.engine": data for data in engines}}
+    made_by = {"backend": "b", "backend_version": "1", "target": "sm89"}
     artifacts = tuple(
-        bundles.describe_file(data, path, "engine" if "engine" in path else "onnx", "fp32",
-                              **({"backend": "b", "backend_version": "1", "target": "sm89"} if "engine" in path else {}))
+        bundles.describe_file(data, path, "engine", "fp32", **made_by)
+        if path.startswith("engines/")
+        else bundles.describe_file(data, path, "onnx", "fp32")
         for path, data in entries.items()
-    )  # fmt: skip
-    interface = DeployedInterface("image", 8, Profile((1, 1, 1), (8, 8, 8), (8, 8, 8)), ("image", "mask"), ("composite",))
+    )
+    interface = DeployedInterface(
+        "image", 8, Profile((1, 1, 1), (8, 8, 8), (8, 8, 8)), ("image", "mask"), ("composite",)
+    )
     bundle = Bundle(directory, {"kind": "module"}, {}, interface, artifacts)
     with contextlib.ExitStack() as stack:
         staged = {
-            path: stack.enter_context(bundles.stage(directory, path.replace("/", "-"), data)) for path, data in entries.items()
+            path: stack.enter_context(bundles.stage(directory, path.replace("/", "-"), data))
+            for path, data in entries.items()
         }
         stack.enter_context(bundles.lock(directory))
         bundles.commit(bundle, staged)
@@ -69,10 +73,8 @@ def calls_of_a_commit(directory: Path, monkeypatch: pytest.MonkeyPatch, stop_at:
         patch.setattr(Path, "unlink", counted(Path.unlink))
         patch.setattr(os, "link", counted(os.link))
         patch.setattr(os, "fsync", counted(os.fsync))
-        try:
+        with contextlib.suppress(Killed):
             write(directory, b"new model", (b"new engine",))
-        except Killed:
-            pass
     return count
 
 

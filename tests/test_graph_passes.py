@@ -9,15 +9,17 @@ import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inpaintrt.export.deployed import TensorNetwork
 from inpaintrt.export.graph.clean_up import clean_up
+from inpaintrt.export.graph.feature_peak import feature_peak
 from inpaintrt.export.graph.fold_batch_norm import fold_batch_norm
 from inpaintrt.export.graph.half_precision import to_half_precision
-from inpaintrt.export.graph.headroom import SCALE, add_headroom
+from inpaintrt.export.graph.headroom import add_headroom, scale_for
 from inpaintrt.export.graph.mask_path import analyse_mask_path
 from inpaintrt.export.graph.multiply_adds import half_precision_share, multiply_adds
-from inpaintrt.export.graph.rescale_division import rescale_division
+from inpaintrt.export.graph.normalise_ratio import normalise_ratio
 from inpaintrt.export.interface import Interface
 from inpaintrt.export.trace import trace
 from inpaintrt.runtime.bundle import Profile
@@ -105,8 +107,8 @@ def test_epsilon_survives_the_trace() -> None:
 
 def test_batch_norm_folds_through_the_mask_ratio() -> None:
     model = traced(dividing_trained_scale(), mask_channels=3)
-    rescaled, _ = rescale_division(model)
-    folded, report = fold_batch_norm(rescaled)
+    rescaled, _ = normalise_ratio(model)
+    folded, _ = fold_batch_norm(rescaled)
     assert operators(rescaled)["BatchNormalization"] == 4
     assert operators(folded)["BatchNormalization"] == 0
     assert operators(folded)["Conv"] == operators(rescaled)["Conv"]
@@ -142,7 +144,7 @@ def test_batch_norm_does_not_scale_a_value_with_two_users() -> None:
 
 def test_division_by_the_mask_sum_is_rescaled() -> None:
     model = traced(dividing_trained_scale(), mask_channels=3)
-    rescaled, report = rescale_division(model)
+    rescaled, report = normalise_ratio(model)
     assert len(report.changed) == 6
     assert report.refused == []
     assert_same(model, rescaled)
@@ -150,26 +152,101 @@ def test_division_by_the_mask_sum_is_rescaled() -> None:
     assert not any(n.op_type == "Div" and n.inputs[0] in path.image_dependent for n in rescaled.graph)
 
 
-def test_division_that_is_not_proven_positive_is_left_alone() -> None:
-    model = traced(Layer(lambda s, x, m: s.conv(x * m) / (m - 0.5)))
-    rescaled, report = rescale_division(model)
-    assert "not proven positive" in report.refused[0][1]
-    assert operators(rescaled) == operators(model)
-    half, kept = to_half_precision(rescaled)
-    assert {name.split()[0] for name, _ in kept.kept} == {"Conv", "Div"}
+def test_a_numerator_that_cannot_be_rescaled_stays_single() -> None:
+    def divided(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        total = F.conv2d(mask, torch.ones(1, 1, 9, 9), padding=4).clamp(min=1)
+        return torch.tanh(torch.relu(layer.conv(image * mask)) / total)
+
+    model = traced(Layer(divided))
+    rescaled, report = normalise_ratio(model)
+    assert report.refused[0][1] == "what is multiplied by the ratio is no convolution"
+    assert_same(model, rescaled)
+    _, kept = to_half_precision(rescaled)
+    assert [name.split()[0] for name, _ in kept.kept] == ["Relu"]
+
+
+@pytest.mark.parametrize(
+    "treatment",
+    [
+        lambda s, x, total: s.conv(x) / total,
+        lambda s, x, total: s.conv(x) * (1 / total),
+        lambda s, x, total: s.conv(x) * total.reciprocal(),
+        lambda s, x, total: s.conv(x) * (total > 0) / total,
+    ],
+)
+def test_ratios_are_scaled_however_they_are_written(treatment: Any) -> None:
+    def layer(module: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        total = F.conv2d(mask.expand(-1, 3, -1, -1), torch.ones(1, 3, 3, 3), padding=1)
+        return treatment(module, image * mask, total.masked_fill(total == 0, 1.0))
+
+    network = Layer(layer)
+    with torch.no_grad():
+        network.conv.weight.mul_(1e5)  # its convolution alone leaves the FP16 range
+    model = traced(network)
+    normal, report = normalise_ratio(model)
+    assert len(report.changed) == 1
+    assert_same(model, normal)
+    half, _ = to_half_precision(clean_up(normal))
+    result = StrictFp16(half).run(inputs())
+    assert result.first_non_finite is None
+    assert half_precision_share(half, SHAPES) > 0.7  # the rest is the mask sum
+
+
+def test_a_ratio_masked_after_the_product_is_masked_before_it() -> None:
+    def late(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        total = F.conv2d(mask, torch.ones(1, 1, 3, 3), padding=1)
+        return torch.sigmoid(layer.conv(image * mask) * (9 / (total + 1e-8)) * total.clamp(0, 1))
+
+    half, report = half_of(Layer(late))
+    assert report.clipped == []
+    assert not any("not proven" in reason for _, reason in report.kept)
+    feed = inputs() | {"mask": np.zeros((1, 1, SIZE, SIZE), dtype=np.float32)}
+    assert StrictFp16(half).run(feed).first_non_finite is None
+
+
+def test_an_unbounded_ratio_keeps_its_products_single_until_they_are_masked() -> None:
+    def late(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        total = F.conv2d(mask, torch.ones(1, 1, 3, 3), padding=1)
+        return torch.sigmoid((layer.conv(image * mask) * (9 / (total + 1e-8)) + 1.5) * total.clamp(0, 1))
+
+    half, report = half_of(Layer(late))
+    assert [name.split()[0] for name, reason in report.kept if "not proven" in reason] == ["Mul", "Add", "Mul"]
+    feed = inputs() | {"mask": np.zeros((1, 1, SIZE, SIZE), dtype=np.float32)}
+    assert StrictFp16(half).run(feed).first_non_finite is None
+
+
+def test_features_that_become_integers_stay_single() -> None:
+    _, report = half_of(Layer(lambda s, x, m: s.conv((x * 7.9).int().float() * m)))
+    assert "it turns features into integers" in [reason for _, reason in report.kept]
+    _, report = add_headroom(traced(Layer(lambda s, x, m: s.conv((x * 7.9).int().float() * m))), 0.5)
+    assert "it turns features into integers" in report.refused[0][1]
+
+
+def test_headroom_is_no_more_than_the_network_needs() -> None:
+    assert scale_for(100.0) == 1.0
+    assert scale_for(65504 / 64) == 1.0
+    assert scale_for(2e5) == 2.0**-8
+    assert scale_for(float("inf")) == scale_for(1e30) == 2.0**-12
+
+
+def test_feature_peak_sees_what_one_known_pixel_does() -> None:
+    model, _ = fold_batch_norm(traced(dividing_trained_scale((8, 12, 16)), mask_channels=3))
+    peak = feature_peak(model, Interface(), (1, 3, SIZE, SIZE))
+    everything = {name: np.ones(shape, dtype=np.float32) for name, shape in SHAPES.items()}
+    assert peak > 5 * np.abs(run(model, everything)[0]).max()
 
 
 def test_headroom_is_exact_and_covers_what_is_added() -> None:
     model = traced(dividing_trained_scale(), mask_channels=3)
-    model, _ = rescale_division(model)
+    model, _ = normalise_ratio(model)
     model, _ = fold_batch_norm(model)
-    scaled, report = add_headroom(model)
+    scaled, report = add_headroom(model, 2.0**-8)
     assert report.refused == []
     expected, found = run(model, inputs()), run(scaled, inputs())
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-6, atol=1e-6)  # powers of two round nothing
     features = next(v for n in scaled.graph for v in n.outputs if v.name == "output_with_headroom")
     scaled.graph.outputs.append(features)
-    np.testing.assert_allclose(run(scaled, inputs())[-1], expected[0] * SCALE, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(run(scaled, inputs())[-1], expected[0] * 2.0**-8, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -182,14 +259,14 @@ def test_headroom_is_exact_and_covers_what_is_added() -> None:
 )
 def test_headroom_refuses_what_is_not_homogeneous(treatment: Any, reason: str) -> None:
     model = traced(Layer(treatment))
-    same, report = add_headroom(model)
+    same, report = add_headroom(model, 2.0**-8)
     assert reason in report.refused[0][1]
     assert operators(same) == operators(model)
 
 
 def half_of(network: nn.Module, mask_channels: int = 1, keep: tuple[str, ...] = ()) -> tuple[ir.Model, Any]:
     model = traced(network, mask_channels)
-    for optimisation in (rescale_division, fold_batch_norm):
+    for optimisation in (normalise_ratio, fold_batch_norm):
         model, _ = optimisation(model)
     return to_half_precision(clean_up(model), keep)
 
@@ -242,7 +319,7 @@ def test_mask_path_stays_single_and_nearly_all_work_is_half() -> None:
 def test_an_infinite_ratio_is_clipped_before_its_cast() -> None:
     # ratio = 9 / (0 + 1e-8) is 9e8 in a hole; as infinity in FP16 it would make 0 * inf = NaN.
     def unclamped(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
-        return layer.conv(image * mask) * (9.0 / (mask + 1e-8))
+        return torch.relu(layer.conv(image * mask) * (9.0 / (mask + 1e-8)))
 
     half, report = half_of(Layer(unclamped, bias=False))
     assert len(report.clipped) == 1
@@ -251,9 +328,9 @@ def test_an_infinite_ratio_is_clipped_before_its_cast() -> None:
 
 
 def test_constants_that_do_not_fit_are_found() -> None:
-    half, report = half_of(Layer(lambda s, x, m: torch.sigmoid(s.conv(x * m) * 1e5)))
+    _, report = half_of(Layer(lambda s, x, m: torch.sigmoid(s.conv(x * m) * 1e5)))
     assert any("reaches 100000" in reason for _, reason in report.kept)
-    half, report = half_of(Layer(lambda s, x, m: torch.sigmoid(s.conv(x * m)) + 1e-8))
+    _, report = half_of(Layer(lambda s, x, m: torch.sigmoid(s.conv(x * m)) + 1e-8))
     assert any("1e-08 is too small" in reason for _, reason in report.kept)
 
 
@@ -275,8 +352,9 @@ def test_multiply_adds_are_counted() -> None:
 def test_passes_do_not_change_what_they_are_given() -> None:
     model = traced(dividing_trained_scale(), mask_channels=3)
     before = ir.to_proto(model).SerializeToString(deterministic=True)
-    for change in (clean_up, rescale_division, fold_batch_norm, add_headroom, to_half_precision):
+    for change in (clean_up, normalise_ratio, fold_batch_norm, to_half_precision):
         change(model)
+    add_headroom(model, 0.5)
     assert ir.to_proto(model).SerializeToString(deterministic=True) == before
 
 

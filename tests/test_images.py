@@ -17,7 +17,16 @@ def noise(*shape: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("mode", "suffix"),
-    [("L", ".png"), ("RGB", ".png"), ("RGBA", ".png"), ("LA", ".png"), ("RGB", ".tif"), ("RGB", ".bmp"), ("RGBA", ".webp"), ("L", ".tif")],
+    [
+        ("L", ".png"),
+        ("RGB", ".png"),
+        ("RGBA", ".png"),
+        ("LA", ".png"),
+        ("RGB", ".tif"),
+        ("RGB", ".bmp"),
+        ("RGBA", ".webp"),
+        ("L", ".tif"),
+    ],
 )
 def test_lossless_kinds_come_back_bit_identical(tmp_path: Path, mode: str, suffix: str) -> None:
     original = Image.fromarray(noise(9, 13, 4), "RGBA").convert(mode)

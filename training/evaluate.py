@@ -37,7 +37,7 @@ TELEA_RADIUS = 3.0
 
 def fill_with_mean(image: UInt8Array, hole: BoolArray) -> UInt8Array:
     """Holes take the mean colour of the known pixels. Arrays [H,W,3] and [H,W]."""
-    filled = image.copy()
+    filled = np.array(image)
     filled[hole] = image[~hole].mean(axis=0).round().astype(np.uint8)
     return filled
 

@@ -17,8 +17,8 @@ from .metrics import CaseMetrics, psnr
 Result = Literal["pass", "fail", "not run"]
 
 WELL_CONDITIONED = 0.75
-"""Levels (of 255) that rounding of the weights alone may move a value in a case judged by the tolerance: a quarter of the
-three levels allowed, as `excess` allows four times its error."""
+"""Levels (of 255) that rounding of the weights alone may move a value in a case judged by the tolerance: a quarter of
+the three levels allowed, as `excess` allows four times its error."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def _judge_composites(metrics: Sequence[CaseMetrics], tolerances: Tolerances) ->
             Check(
                 "PSNR below that of rounded weights alone, dB", "pass" if excess <= tolerances.excess else "fail",
                 excess, tolerances.excess,
-                f"worst in {case}; {len(ill)} of {len(metrics)} cases are ill-conditioned: rounded weights alone are off"
-                f" by up to {worst:.3g}/255 there, so the tolerances for the others cannot hold",
+                f"worst in {case}; {len(ill)} of {len(metrics)} cases are ill-conditioned: rounded weights alone are "
+                f"off by up to {worst:.3g}/255 there, so the tolerances for the others cannot hold",
             )
         )  # fmt: skip
     return checks

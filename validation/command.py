@@ -8,7 +8,7 @@ import typer
 from inpaintrt.runtime.console import BAD_VERDICT, command_line, print_json, progress, say
 
 if TYPE_CHECKING:
-    from inpaintrt.validation.validate import ValidationReport
+    from inpaintrt.validation.gate import ValidationReport
 
 
 def validate_engines(
@@ -20,6 +20,10 @@ def validate_engines(
     checkpoint: Annotated[
         Path | None, typer.Option(help="The checkpoint that was exported, if it moved.", show_default=False)
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="The factory that was exported, FILE.py:FACTORY, if it was one.", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the masks and synthetic pictures.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
 ) -> None:
@@ -29,7 +33,7 @@ def validate_engines(
     """
     with progress() as shown:
         shown.start("loading PyTorch and the bundle")
-        from .validate import validate  # torch loads only where it is used
+        from .gate import validate  # torch loads only where it is used
 
         current = ""
 
@@ -40,7 +44,9 @@ def validate_engines(
                 current = description
             shown.update(share)
 
-        report = validate(bundle, checkpoint=checkpoint, images=images, seed=seed, on_progress=on_progress)
+        report = validate(
+            bundle, network=network, checkpoint=checkpoint, images=images, seed=seed, on_progress=on_progress
+        )
     _summarise(report, bundle)
     if as_json:
         print_json(report.to_dict())
@@ -49,7 +55,7 @@ def validate_engines(
 
 
 def _summarise(report: "ValidationReport", bundle: Path) -> None:
-    from .validate import describe_check
+    from .gate import describe_check
 
     for candidate in report.candidates:
         say(f"{candidate.result.upper():8} {candidate.name}{': ' if candidate.reason else ''}{candidate.reason}")

@@ -52,7 +52,7 @@ def tensors_only(value: Any) -> StateDict | None:
     """`value` if it is a non-empty mapping from names to tensors, with a common `module.` prefix taken off."""
     if not isinstance(value, Mapping) or not value:
         return None
-    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items()):
+    if not all(isinstance(k, str) and isinstance(v, Tensor) and v.layout == torch.strided for k, v in value.items()):
         return None
     if all(key.startswith("module.") for key in value):  # saved from inside DataParallel
         return {key.removeprefix("module."): tensor for key, tensor in value.items()}
@@ -101,3 +101,18 @@ def check_keys_and_shapes(
     ]
     if problems:
         raise CheckpointError(f"looks like a {family} checkpoint, but does not fit it: {'; '.join(problems)}")
+
+
+def check_types(weights: StateDict, ours: StateDict) -> None:
+    """Refuse integers, booleans and complex numbers where the network has real weights.
+
+    Raises:
+        CheckpointError: naming the tensors.
+    """
+    wrong = {
+        f"{key} ({str(weights[key].dtype).removeprefix('torch.')})"
+        for key, tensor in ours.items()
+        if key in weights and tensor.is_floating_point() and not weights[key].is_floating_point()
+    }
+    if wrong:
+        raise CheckpointError(f"weights that are no floating-point numbers: {list_keys(wrong)}")

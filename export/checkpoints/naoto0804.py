@@ -18,7 +18,7 @@ import torch
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime.errors import CheckpointError
 
-from .family import LoadedNetwork, StateDict, check_keys_and_shapes, list_keys, tensors_only
+from .family import LoadedNetwork, StateDict, check_keys_and_shapes, check_types, list_keys, tensors_only
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -48,6 +48,7 @@ class Naoto0804:
         expected |= {_mask_key(t): ours[n].shape for t, n in names.items() if t.endswith("input_conv.weight")}
         counters = {key for key in expected if key.endswith("num_batches_tracked")}
         check_keys_and_shapes(self.name, weights, expected, optional=counters)
+        check_types(weights, {theirs: ours[name] for theirs, name in names.items()})
         _check_mask_weights(weights)
         converted = {}
         for theirs, name in names.items():

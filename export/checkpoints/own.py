@@ -10,7 +10,7 @@ from inpaintrt.export.interface import Interface
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime.errors import CheckpointError
 
-from .family import LoadedNetwork, StateDict, check_keys_and_shapes, tensors_only
+from .family import LoadedNetwork, StateDict, check_keys_and_shapes, check_types, tensors_only
 
 FORMAT = "inpaintrt.checkpoint"
 VERSION = 1
@@ -30,18 +30,18 @@ class Own:
         if content.get("version") != VERSION:
             raise CheckpointError(f"checkpoint version {content.get('version')}, this release reads {VERSION}")
         name = content.get("network")
-        if name not in NETWORKS:
+        if not isinstance(name, str) or name not in NETWORKS:
             raise CheckpointError(f"holds a network called {name!r}; known are {', '.join(NETWORKS)}")
         try:
             arguments = dict(content["arguments"])
             network = NETWORKS[name](**arguments)
             interface = Interface.from_dict(content["interface"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"its network arguments or interface are invalid: {error}") from None
-        expected = {key: tensor.shape for key, tensor in network.state_dict().items()}
-        check_keys_and_shapes(self.name, weights, expected)
-        network.load_state_dict({key: tensor.to(torch.float32) for key, tensor in weights.items()
-                                 if tensor.is_floating_point()}, strict=False)  # fmt: skip
+        ours = network.state_dict()
+        check_keys_and_shapes(self.name, weights, {key: tensor.shape for key, tensor in ours.items()})
+        check_types(weights, ours)
+        network.load_state_dict({key: tensor.to(ours[key].dtype) for key, tensor in weights.items()})
         return LoadedNetwork(network.eval(), interface, self.name, arguments)
 
 

@@ -5,13 +5,15 @@ reaches it, unless that is not safe:
 
 * its operator sums over many values or grows exponentially (`FP32_OPERATORS`);
 * one of its constants does not fit: larger than 65504, or a scalar that becomes zero, as an epsilon does;
-* it divides by a value of the mask path that is not proven to be at least 1, or divides a convolution that could not
-  be rescaled (see `rescale_division`);
+* its operand is unbounded: multiplied by a value of the mask path that is not proven to fit FP16, such as a ratio with
+  an epsilon, and not yet masked again (products are in the form that `normalise_ratio` gives them);
+* it makes what such a ratio scales down, where `normalise_ratio` could not do so beforehand;
+* it turns features into integers, whose value a rounding would change;
 * the user named it.
 
 Everything else, the mask path above all, stays FP32: it is one channel wide, so that costs nothing, and integers up to
-the window size, which FP16 does not hold, stay exact. A value of the mask path whose range is not proven to fit FP16
-is clipped before its cast, so that an infinite ratio cannot meet a zero in a hole.
+the window size, which FP16 does not hold, stay exact. An unbounded value that does enter FP16 is clipped before its
+cast, so that no infinity can meet a zero in a hole.
 """
 
 import fnmatch
@@ -22,14 +24,14 @@ import numpy as np
 import onnx_ir as ir
 
 from .clean_up import remove_unused
-from .headroom import UNDONE, add_headroom
-from .ir_tools import add_constant, constant, describe, insert_before, is_float
+from .headroom import LARGEST, UNDONE, add_headroom
+from .ir_tools import FLOATS, add_constant, constant, describe, insert_before, is_float
 from .mask_path import MaskPath, analyse_mask_path
+from .normalise_ratio import ratio_where_all_is_known
 from .report import PassReport
 
-LARGEST = 65504.0
 SMALLEST = 6e-8
-"""Limits of FP16: the largest finite value, and the smallest that does not become zero."""
+"""The smallest value that FP16 does not make zero."""
 
 FP32_OPERATORS = frozenset(
     {
@@ -53,18 +55,22 @@ class HalfPrecisionReport:
     headroom: PassReport = field(default_factory=lambda: PassReport("headroom"))
 
 
-def to_half_precision(model: ir.Model, keep_fp32: Sequence[str] = ()) -> tuple[ir.Model, HalfPrecisionReport]:
+def to_half_precision(
+    model: ir.Model, keep_fp32: Sequence[str] = (), headroom: float = 1.0
+) -> tuple[ir.Model, HalfPrecisionReport]:
     """The FP16 form of a copy of `model`, with headroom where it can have it; inputs and outputs stay FP32.
 
     Args:
         model: with inputs `image` and `mask`, types inferred.
         keep_fp32: names or patterns (`*`) of nodes or of the values they make, to be left in FP32.
+        headroom: the power of two that features are scaled by, see `headroom.py`; 1 for none.
     """
     model = model.clone()
     report = HalfPrecisionReport()
-    model, report.headroom = add_headroom(model)
+    model, report.headroom = add_headroom(model, headroom)
     mask_path = analyse_mask_path(model)
-    conversion = _Conversion(model.graph, mask_path, report)
+    unbounded = _Unbounded(mask_path)
+    conversion = _Conversion(model.graph, unbounded, report)
     for node in list(model.graph):
         if not any(value in mask_path.image_dependent for value in node.outputs):
             continue
@@ -73,7 +79,7 @@ def to_half_precision(model: ir.Model, keep_fp32: Sequence[str] = ()) -> tuple[i
         if node.name == UNDONE:
             conversion.keep(node)  # what it gives is the network's own range again
             continue
-        reason = _reason_for_fp32(node, mask_path, keep_fp32)
+        reason = unbounded.reason(node) or _reason_for_fp32(node, mask_path, keep_fp32)
         if reason is None:
             conversion.to_half(node)
         else:
@@ -90,10 +96,15 @@ def _reason_for_fp32(node: ir.Node, mask_path: MaskPath, keep_fp32: Sequence[str
             return f"--keep-fp32 {pattern}"
     if node.op_type in FP32_OPERATORS:
         return "sums or powers of features leave the FP16 range"
-    if any(
-        attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for attribute in node.attributes.values()
-    ):
+    graphs = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+    if any(attribute.type in graphs for attribute in node.attributes.values()):
         return "it holds a graph of its own"
+    if node.op_type == "Cast" and node.attributes["to"].as_int() not in FLOATS:
+        return "it turns features into integers"
+    return _unfit_constant(node) or _unsafe_numerator(node, mask_path)
+
+
+def _unfit_constant(node: ir.Node) -> str | None:
     for value in node.inputs:
         array = constant(value)
         if array is None or array.dtype != np.float32 or array.size == 0:
@@ -103,30 +114,58 @@ def _reason_for_fp32(node: ir.Node, mask_path: MaskPath, keep_fp32: Sequence[str
             return f"its constant {value.name if value else ''} reaches {largest:g}"
         if array.size == 1 and 0 < largest < SMALLEST:
             return f"its constant {largest:g} is too small for FP16"
-    return _unsafe_division(node, mask_path)
+    return None
 
 
-def _unsafe_division(node: ir.Node, mask_path: MaskPath) -> str | None:
-    """Numerators of mask divisions may be as large as the divisor allows: keep both, and what makes the numerator."""
-    if node.op_type == "Div" and node.inputs[1] in mask_path.mask_only:
-        return "it divides features by the mask path, and the dividend may leave the FP16 range"
+def _unsafe_numerator(node: ir.Node, mask_path: MaskPath) -> str | None:
+    """What a ratio that is tiny where everything is known scales down may be as large as the ratio allows."""
     value = node.outputs[0]
     while len(value.uses()) == 1:
         user = value.uses()[0].node
-        if user.op_type == "Div" and user.inputs[0] is value and user.inputs[1] in mask_path.mask_only:
-            return f"its result is divided by the mask path in {describe(user)}, and may leave the FP16 range"
+        known = ratio_where_all_is_known(user, mask_path)
+        if known is not None and known < 1:
+            return f"its result is scaled down by the mask path in {describe(user)}, and may leave the FP16 range"
         if user.op_type not in ("Add", "Sub"):
             return None
         value = user.outputs[0]
     return None
 
 
+class _Unbounded:
+    """Values of the feature path that were multiplied by an unproven ratio and not masked again."""
+
+    def __init__(self, mask_path: MaskPath):
+        self.mask_path = mask_path
+        self.values: set[ir.Value] = set()
+
+    def fits(self, value: ir.Value) -> bool:
+        """Whether FP16 holds all a value can be."""
+        if value in self.values:
+            return False
+        low, high = self.mask_path.ranges.get(value, (0.0, 0.0))
+        return -LARGEST <= low and high <= LARGEST
+
+    def reason(self, node: ir.Node) -> str | None:
+        """Why a pointwise node with an unbounded operand must be FP32; notes whether its result is unbounded too."""
+        unbounded = [value for value in node.inputs if value is not None and not self.fits(value)]
+        if not unbounded or node.op_type not in ("Add", "Div", "Mul", "Neg", "Sub", "Where"):
+            return None
+        if not self._masks(node):
+            self.values.update(node.outputs)
+        return f"{unbounded[0].name} is not proven to fit FP16"
+
+    def _masks(self, node: ir.Node) -> bool:
+        """Whether the node sets to zero or replaces what a bounded value of the mask path says."""
+        deciding = {"Mul": list(node.inputs), "Where": [node.inputs[0]]}.get(node.op_type, [])
+        return any(value in self.mask_path.mask_only and self.fits(value) for value in deciding if value is not None)
+
+
 class _Conversion:
     """Types of one graph under conversion, with one cast for each value and direction."""
 
-    def __init__(self, graph: ir.Graph, mask_path: MaskPath, report: HalfPrecisionReport):
+    def __init__(self, graph: ir.Graph, unbounded: _Unbounded, report: HalfPrecisionReport):
         self.graph = graph
-        self.mask_path = mask_path
+        self.unbounded = unbounded
         self.report = report
         self.halves: dict[ir.Value, ir.Value] = {}
         self.singles: dict[ir.Value, ir.Value] = {}
@@ -171,7 +210,7 @@ class _Conversion:
         if array is not None:
             return add_constant(self.graph, f"{value.name}_fp16", array.astype(np.float16))
         source = value
-        if value in self.mask_path.mask_only and not self._fits(value):
+        if not self.unbounded.fits(value):
             self.report.clipped.append(str(value.name))
             limits = [add_constant(self.graph, "fp16_limit", np.array(v, np.float32)) for v in (-LARGEST, LARGEST)]
             source = insert_before(user, "Clip", [value, *limits], like=value)
@@ -179,10 +218,6 @@ class _Conversion:
             user, "Cast", [source], {"to": ir.DataType.FLOAT16}, like=value, dtype=ir.DataType.FLOAT16,
             name=f"{value.name}_fp16",
         )  # fmt: skip
-
-    def _fits(self, value: ir.Value) -> bool:
-        low, high = self.mask_path.ranges[value]
-        return low >= -LARGEST and high <= LARGEST
 
     def _single(self, user: ir.Node, value: ir.Value) -> ir.Value:
         if value not in self.singles:

@@ -7,21 +7,31 @@ concatenation, products with the mask path), so for any `k > 0`::
 
     network(k * image; k * constants)  =  k * network(image; constants)
 
-With `k = 2^-8` FP16 holds features up to 1.6e7. Multiplying by a power of two rounds nothing, and what becomes
-subnormal was below 0.016 and keeps an absolute error of 8e-6, far under the rounding of its neighbours. The mask path
-is not touched.
+Multiplying by a power of two rounds nothing, but what becomes subnormal loses digits, so the factor is no smaller than
+the network needs: its largest feature, probed with the masks that magnify most (`feature_peak`), gets a margin of
+`MARGIN`. A network that stays small gets no headroom. The mask path is not touched.
 """
+
+import math
 
 import numpy as np
 import onnx_ir as ir
 
-from .ir_tools import add_constant, constant, insert_before
+from .ir_tools import FLOATS, add_constant, constant, insert_before
 from .mask_path import MaskPath, analyse_mask_path
 from .report import PassReport
 
-SCALE = 2.0**-8
+LARGEST = 65504.0
+"""The largest finite value of FP16."""
+
+MARGIN = 64.0
+"""How much larger than any probed feature a feature may become: images and masks differ from the probed ones."""
+
+SMALLEST_SCALE = 2.0**-12
+"""No more headroom than this: ordinary features near 1 would lose digits."""
+
 UNDONE = "output_without_headroom"
-"""Name of the node that multiplies the output by 1 / SCALE, which must stay FP32."""
+"""Name of the node that undoes the factor, which must stay FP32."""
 
 LINEAR = frozenset(
     {
@@ -39,13 +49,24 @@ WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 """Operators that are linear in one operand, with a constant second one and perhaps a bias, which carries the factor."""
 
 
-def add_headroom(model: ir.Model) -> tuple[ir.Model, PassReport]:
-    """Scale the feature path of a copy of `model` (first input the image, output `output`).
+def scale_for(peak: float) -> float:
+    """The power of two that features are multiplied by if the largest probed one is `peak`; 1 for no headroom."""
+    if not math.isfinite(peak):
+        return SMALLEST_SCALE
+    excess = peak * MARGIN / LARGEST
+    return 1.0 if excess <= 1 else max(2.0 ** -math.ceil(math.log2(excess)), SMALLEST_SCALE)
 
-    A network that is not homogeneous is returned as it is; the report says which node is why.
+
+def add_headroom(model: ir.Model, scale: float) -> tuple[ir.Model, PassReport]:
+    """Scale the feature path of a copy of `model` (first input the image, output `output`) by a power of two.
+
+    A network that is not homogeneous, or that needs no headroom (`scale` 1), is returned as it is; the report says
+    which node is why.
     """
     report = PassReport("headroom")
     model = model.clone()
+    if scale == 1:
+        return model, report
     graph = model.graph
     mask_path = analyse_mask_path(model)
     features = [node for node in graph if any(value in mask_path.image_dependent for value in node.outputs)]
@@ -54,19 +75,21 @@ def add_headroom(model: ir.Model) -> tuple[ir.Model, PassReport]:
         if reason is not None:
             report.refuse(node, reason)
             return model, report
-    scaling = _Scaling(graph, mask_path)
+    image, output = graph.inputs[0], graph.outputs[0]
+    if output.producer() not in features:
+        return model, report  # no network between image and picture
+    scaling = _Scaling(graph, mask_path, scale)
     for node in features:
         scaling.scale_constants(node)
-    image, output = graph.inputs[0], next(value for value in graph.outputs if value.name == "output")
-    users = list(image.uses())
+    users = [(user, index) for user, index in image.uses() if user in features]  # its shape does not change
     scaled = insert_before(features[0], "Mul", [image, scaling.factor], like=image, name="image_with_headroom")
     for user, index in users:
         user.replace_input_with(index, scaled)
-    inverse = add_constant(graph, "headroom_inverse", np.array(1 / SCALE, dtype=np.float32))
+    inverse = add_constant(graph, "headroom_inverse", np.array(1 / scale, dtype=np.float32))
     undo = ir.node("Mul", [output, inverse], num_outputs=1, name=UNDONE)
     undo.outputs[0].type, undo.outputs[0].shape = output.type, output.shape
     graph.append(undo)
-    graph.outputs[graph.outputs.index(output)] = undo.outputs[0]
+    graph.outputs[0] = undo.outputs[0]
     output.name, undo.outputs[0].name = "output_with_headroom", "output"
     report.change(undo)
     return model, report
@@ -77,6 +100,8 @@ def _reason_against(node: ir.Node, mask_path: MaskPath) -> str | None:
     operands = [index for index, value in enumerate(node.inputs) if value in mask_path.image_dependent]
     if node.domain:
         return f"it is of domain {node.domain}"
+    if node.op_type == "Cast" and node.attributes["to"].as_int() not in FLOATS:
+        return "it turns features into integers"
     if node.op_type in LINEAR:
         return None if operands == [0] else "its operand is not the feature alone"
     if node.op_type in ("Mul", "Div"):
@@ -96,10 +121,11 @@ def _reason_against(node: ir.Node, mask_path: MaskPath) -> str | None:
 class _Scaling:
     """Gives the factor to whatever is added to features, once for each value."""
 
-    def __init__(self, graph: ir.Graph, mask_path: MaskPath):
+    def __init__(self, graph: ir.Graph, mask_path: MaskPath, scale: float):
         self.graph = graph
         self.mask_path = mask_path
-        self.factor = add_constant(graph, "headroom", np.array(SCALE, dtype=np.float32))
+        self.scale = scale
+        self.factor = add_constant(graph, "headroom", np.array(scale, dtype=np.float32))
         self.scaled: dict[ir.Value, ir.Value] = {}
 
     def scale_constants(self, node: ir.Node) -> None:
@@ -122,5 +148,5 @@ class _Scaling:
                 self.scaled[value] = insert_before(user, "Mul", [value, self.factor], like=value)
             else:
                 name = f"{value.name}_with_headroom"
-                self.scaled[value] = add_constant(self.graph, name, (array * SCALE).astype(array.dtype))
+                self.scaled[value] = add_constant(self.graph, name, (array * self.scale).astype(array.dtype))
         return self.scaled[value]

@@ -1,7 +1,7 @@
 """Which backend runs a bundle here: the first that can, with the reasons the others cannot.
 
-Order: TensorRT engine for this GPU, TensorRT-RTX engine for this GPU, ONNX Runtime CUDA (fp16), ONNX Runtime CPU
-(fp32).
+Order: TensorRT engine for this GPU, TensorRT-RTX engine for this GPU, ONNX Runtime CUDA (fp16 if exported), ONNX
+Runtime CPU (fp32 if exported).
 """
 
 from collections.abc import Callable, Iterator
@@ -54,9 +54,17 @@ def _candidates(bundle: Bundle, device: Device, threads: int) -> Iterator[tuple[
     if device in ("auto", "cuda"):
         for library in LIBRARIES:
             yield library, lambda library=library: _open_engine(bundle, library)  # type: ignore[misc]
-        yield "onnxruntime-cuda", lambda: OnnxRuntimeBackend(bundle, "fp16", "cuda", threads)
+        yield "onnxruntime-cuda", lambda: OnnxRuntimeBackend(bundle, _precision(bundle, "fp16"), "cuda", threads)
     if device in ("auto", "cpu"):
-        yield "onnxruntime-cpu", lambda: OnnxRuntimeBackend(bundle, "fp32", "cpu", threads)
+        yield "onnxruntime-cpu", lambda: OnnxRuntimeBackend(bundle, _precision(bundle, "fp32"), "cpu", threads)
+
+
+def _precision(bundle: Bundle, preferred: str) -> str:
+    """The preferred precision, or the only one the bundle was exported in."""
+    there = bundle.precisions()
+    if not there:
+        raise BackendError("the bundle holds no ONNX model; export it again")
+    return preferred if preferred in there else there[0]
 
 
 def _open_engine(bundle: Bundle, backend: str) -> Backend:

@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from inpaintrt.export.deployed import TensorNetwork
+from inpaintrt.export.exporter import evaluating
 from inpaintrt.export.interface import Interface
 from inpaintrt.export.source import check_same_weights, find_again
 from inpaintrt.runtime import bundle as bundles
@@ -70,7 +71,7 @@ class ValidationReport:
 def validate(
     bundle: str | Path,
     *,
-    network: nn.Module | None = None,
+    network: nn.Module | str | None = None,
     checkpoint: Path | None = None,
     images: Path | None = None,
     seed: int = 0,
@@ -81,7 +82,8 @@ def validate(
 
     Args:
         bundle: directory of the bundle.
-        network: the network it was exported from; found again from the bundle's source if None.
+        network: the network it was exported from, or its factory as `FILE.py:FACTORY`; None if the bundle names a
+            checkpoint.
         checkpoint: where its checkpoint is now, if it moved.
         images: a picture or a folder of pictures to validate on; synthetic ones if None.
         seed: of masks and synthetic pictures.
@@ -96,18 +98,19 @@ def validate(
     for artifact in opened.artifacts:
         opened.file(artifact)
     pictures = PictureSource(find_pictures(images), seed)
-    if network is None:
-        network = find_again(opened.source, opened.path, checkpoint).network
-    else:
+    if isinstance(network, nn.Module):
         check_same_weights(network, opened.source)
-    network.eval()
+    else:
+        network = find_again(opened.source, opened.path, checkpoint, network).network
     try:
         tensor_network = TensorNetwork(network, Interface.from_dict(opened.network))
     except (TypeError, ValueError) as error:
         raise BundleError(f"{opened.path / bundles.DOCUMENT}: {error}; export it again") from None
+    with evaluating(network):
+        candidates = _run_all(opened, TorchReference(tensor_network, opened), pictures, seed, on_progress)
     report = ValidationReport(
         passed=False,
-        candidates=_run_all(opened, TorchReference(tensor_network, opened), pictures, seed, on_progress),
+        candidates=candidates,
         tolerances=tolerances or Tolerances(),
         seed=seed,
         environment=_environment(),

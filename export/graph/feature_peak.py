@@ -1,0 +1,67 @@
+"""The largest feature of a network, probed at export with the masks that magnify most.
+
+Partial convolution magnifies what it knows the more the less that is: so the probes are a picture of which one pixel is
+known, one of which a few are, and one without holes.
+"""
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+from numpy.typing import NDArray
+
+from inpaintrt.export.interface import Interface
+
+from .mask_path import analyse_mask_path
+
+FEW = 0.01
+"""Share of known pixels where a few are known."""
+
+
+def feature_peak(model: ir.Model, interface: Interface, shape: tuple[int, int, int, int]) -> float:
+    """The largest absolute value of any feature of `model` over the probes; infinite if one is not finite.
+
+    Args:
+        model: FP32, with inputs `image` and `mask` and output `output`.
+        interface: the range of the image and the polarity of the mask.
+        shape: of the image, [N,3,H,W].
+    """
+    model = model.clone()
+    features = analyse_mask_path(model).image_dependent
+    peaks: list[ir.Value] = []
+    for node in list(model.graph):
+        for value in node.outputs:
+            if value in features and value.dtype == ir.DataType.FLOAT:
+                magnitude = ir.node("Abs", [value], num_outputs=1)
+                peak = ir.node("ReduceMax", [magnitude.outputs[0]], {"keepdims": 0}, num_outputs=1)
+                peak.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+                model.graph.insert_after(node, [magnitude, peak])
+                peaks.append(peak.outputs[0])
+    model.graph.outputs[:] = peaks
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(ir.to_proto(model).SerializeToString(), options, ["CPUExecutionProvider"])
+    largest = 0.0
+    for image, mask in _probes(interface, shape):
+        found = np.array(session.run(None, {"image": image, "mask": mask}), dtype=np.float64)
+        largest = max(largest, float(found.max(initial=0.0)) if np.isfinite(found).all() else np.inf)
+    return largest
+
+
+def _probes(
+    interface: Interface, shape: tuple[int, int, int, int]
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Image and mask of each probe, in the network's own range and polarity."""
+    rng = np.random.default_rng(0)
+    offset, scale = (np.array(values).reshape(1, 3, 1, 1) for values in interface.normalisation)
+    batch, _, height, width = shape
+    one = np.zeros((batch, 1, height, width), dtype=np.bool_)
+    one[:, :, height // 2, width // 2] = True
+    few = rng.random((batch, 1, height, width)) < FEW
+    probes = []
+    for pixels, known in ((np.ones(shape), one), (rng.random(shape), few), (rng.random(shape), np.ones_like(one))):
+        image = (pixels - offset) / scale
+        if interface.premask:
+            image = np.where(known, image, interface.fill)
+        mask = known if interface.mask_polarity == "valid" else ~known
+        probes.append((image.astype(np.float32), mask.astype(np.float32)))
+    return probes

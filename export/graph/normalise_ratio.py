@@ -1,0 +1,161 @@
+r"""The mask ratio in one normal form, whatever way the layer was written.
+
+1. A division of features by the mask path becomes a product, `z / s = z * (1 / s)`: the quotient is on the mask path.
+2. Factors of the mask path are gathered, `(z * r) * m = z * (r * m)`: a ratio that is huge where the updated mask is
+   zero meets that zero on the mask path, in FP32, before it meets a feature.
+3. The ratio is scaled to be 1 where everything is known. A layer that divides by the mask sum without multiplying by
+   the window `w` has weights that are `w` times as large, and its convolution leaves the FP16 range where its result
+   does not. With `k` the ratio where everything is known (`1 / w` there)::
+
+       conv_W(x) * r  =  conv_{kW}(x) * (r / k)          (conv_W(x) + b - b) * r  =  conv_{kW}(x) * (r / k)
+"""
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from .ir_tools import Array, add_constant, constant, insert_before, only_use, replace_output
+from .mask_path import MaskPath, analyse_mask_path, find_divisor, range_where_all_is_known
+from .report import PassReport
+
+NORMAL = (0.5, 2.0)
+"""Ratios where everything is known that are left as they are: within a factor of two nothing is gained."""
+
+
+def normalise_ratio(model: ir.Model) -> tuple[ir.Model, PassReport]:
+    """Bring every product and quotient of features with the mask path, in a copy of `model`, into normal form."""
+    model = model.clone()
+    graph = model.graph
+    report = PassReport("normalise_ratio")
+    _divisions_to_products(graph, analyse_mask_path(model))
+    _gather_factors(graph, analyse_mask_path(model))
+    mask_path = analyse_mask_path(model)
+    for node in list(graph):
+        known = ratio_where_all_is_known(node, mask_path)
+        if known is None:
+            continue
+        feature, ratio = _operands(node, mask_path)
+        reason = _rescale(graph, node, feature, ratio, known)
+        if reason is None:
+            report.change(node)
+        else:
+            report.refuse(node, reason)
+    return model, report
+
+
+def ratio_where_all_is_known(node: ir.Node, mask_path: MaskPath) -> float | None:
+    """For a product of features with a ratio that is not normal, the ratio where everything is known."""
+    if node.op_type != "Mul" or not any(value in mask_path.image_dependent for value in node.outputs):
+        return None
+    _, ratio = _operands(node, mask_path)
+    divisor = find_divisor(ratio, mask_path) if ratio is not None else None
+    if ratio is None or divisor is None:
+        return None
+    low, known = range_where_all_is_known(ratio, divisor, mask_path)
+    is_number = 0 < low and math.isfinite(known) and math.isclose(low, known, rel_tol=1e-3)
+    return known if is_number and not NORMAL[0] <= known <= NORMAL[1] else None
+
+
+def _operands(node: ir.Node, mask_path: MaskPath) -> tuple[ir.Value | None, ir.Value | None]:
+    """The feature and the mask-path operand of a product; None for either that it has not."""
+    feature = [value for value in node.inputs if value in mask_path.image_dependent]
+    masks = [value for value in node.inputs if value in mask_path.mask_only]
+    return (feature[0] if len(feature) == 1 else None), (masks[0] if len(masks) == 1 else None)
+
+
+def _divisions_to_products(graph: ir.Graph, mask_path: MaskPath) -> None:
+    for node in list(graph):
+        if node.op_type != "Div" or node.inputs[1] not in mask_path.mask_only:
+            continue
+        if node.inputs[0] in mask_path.image_dependent:
+            one = add_constant(graph, "one", np.array(1, dtype=np.float32))
+            quotient = insert_before(node, "Div", [one, node.inputs[1]], like=node.inputs[1])
+            product = insert_before(node, "Mul", [node.inputs[0], quotient], like=node.outputs[0])
+            replace_output(node.outputs[0], product)
+            graph.remove(node, safe=True)
+
+
+def _gather_factors(graph: ir.Graph, mask_path: MaskPath) -> None:
+    """`(z * r) * m` to `z * (r * m)`, from the outermost product inwards."""
+    for node in reversed(list(graph)):
+        while node.op_type == "Mul" and node.graph is not None:
+            feature, factor = _operands(node, mask_path)
+            inner = only_use(feature, "Mul")
+            if factor is None or inner is None:
+                break
+            source, inner_factor = _operands(inner, mask_path)
+            if source is None or inner_factor is None:
+                break
+            gathered = insert_before(node, "Mul", [inner_factor, factor], like=_larger(inner_factor, factor))
+            mask_path = mask_path.with_mask_value(gathered)
+            node.replace_input_with(0, source)
+            node.replace_input_with(1, gathered)
+            graph.remove(inner, safe=True)
+
+
+def _larger(first: ir.Value, second: ir.Value) -> ir.Value:
+    """Of two values that broadcast, the one with more static channels, for the type and about the shape."""
+    sizes = [value.shape[1] if value.shape is not None and len(value.shape) == 4 else 0 for value in (first, second)]
+    return second if isinstance(sizes[1], int) and isinstance(sizes[0], int) and sizes[1] > sizes[0] else first
+
+
+def _rescale(
+    graph: ir.Graph, node: ir.Node, feature: ir.Value | None, ratio: ir.Value | None, known: float
+) -> str | None:
+    assert ratio is not None
+    conv = only_use(feature, "Conv")
+    if conv is None:
+        conv = _conv_less_its_bias(feature)
+        if conv is None:
+            return "what is multiplied by the ratio is no convolution"
+        if constant(conv.inputs[1]) is not None:
+            conv = _without_bias(conv)
+    weight = constant(conv.inputs[1])
+    if weight is None:
+        return "the convolution's weight is not constant"
+    name = conv.outputs[0].name
+    conv.replace_input_with(1, add_constant(graph, f"{name}_rescaled", (weight * known).astype(np.float32)))
+    if len(conv.inputs) > 2 and (bias := constant(conv.inputs[2])) is not None:
+        rescaled = add_constant(graph, f"{name}_rescaled_bias", (bias * known).astype(np.float32))
+        conv.replace_input_with(2, rescaled)
+    inverse = add_constant(graph, "ratio_scale", np.array(1 / known, dtype=np.float32))
+    scaled = insert_before(node, "Mul", [ratio, inverse], like=ratio)
+    node.replace_input_with(0, conv.outputs[0])
+    node.replace_input_with(1, scaled)
+    return None
+
+
+def _conv_less_its_bias(value: ir.Value | None) -> ir.Node | None:
+    """The convolution of `conv(x) + b - b`, where the trace subtracts the very bias that was added."""
+    difference = only_use(value, "Sub")
+    if difference is None:
+        return None
+    conv = only_use(difference.inputs[0], "Conv")
+    if conv is None or len(conv.inputs) < 3:
+        return None
+    added, subtracted = constant(conv.inputs[2]), _per_channel(difference.inputs[1])
+    if added is None or subtracted is None or subtracted.size not in (1, added.size):
+        return None
+    return conv if bool((added.reshape(-1) == subtracted).all()) else None
+
+
+def _per_channel(value: ir.Value | None) -> Array | None:
+    """A constant over [N,C,H,W] that is the same in all places, as [C] or one number; `Expand` is looked through."""
+    producer = value.producer() if value is not None else None
+    array = constant(producer.inputs[0] if producer is not None and producer.op_type == "Expand" else value)
+    if array is None:
+        return None
+    if array.ndim < 3:
+        return array.reshape(-1) if array.size == 1 else None
+    places = array.reshape(-1, array.shape[-3], array.shape[-2] * array.shape[-1])
+    first: Array = places[0, :, 0]
+    return first if bool((places == first[:, None]).all()) else None
+
+
+def _without_bias(conv: ir.Node) -> ir.Node:
+    """Insert the same convolution without bias before `conv`; the old one is left to the clean-up."""
+    output = insert_before(conv, "Conv", list(conv.inputs[:2]), dict(conv.attributes), like=conv.outputs[0])
+    producer = output.producer()
+    assert producer is not None
+    return producer
