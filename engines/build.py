@@ -96,10 +96,12 @@ def build_engine(
     flags = {"strongly_typed": True} if hasattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") else {}
     with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), collect_errors(library) as errors:
         try:
-            return bytes(EngineBytesFromNetwork(NetworkFromOnnxPath(str(model), **flags), config)())
+            engine = bytes(EngineBytesFromNetwork(NetworkFromOnnxPath(str(model), **flags), config)())
         except Exception as error:  # Polygraphy's own and the library's
             words = errors[0] if errors else str(error).strip().splitlines()[-1]
             raise EngineBuildError(f"{backend} cannot build an engine for {target}: {words}") from error
+    progress(1.0)
+    return engine
 
 
 def _shape(axes: tuple[str, ...], profile: Profile, index: int) -> tuple[int, ...]:

@@ -105,6 +105,9 @@ def _dimension(name: str, limits: tuple[int, int, int], multiple: int) -> Any:
 
 
 def _select_outputs(model: ir.Model) -> Trace:
+    # An input that is returned as it is was renamed as an output by the exporter.
+    for value, name in zip(model.graph.inputs, ("image", "mask"), strict=True):
+        value.name = name
     _give_outputs_values_of_their_own(model.graph)
     mask_only = analyse_mask_path(model).mask_only
     picture, *others = model.graph.outputs

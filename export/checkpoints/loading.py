@@ -69,7 +69,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if re.search(r"unsupported (global|class)|is blocked", str(error), re.IGNORECASE):
+        if re.search(r"unsupported (global|class|operand)|is blocked", str(error), re.IGNORECASE):
             raise CheckpointError(
                 f"{path}: holds Python objects besides tensors, and unpickling those can run any code; it was not "
                 "loaded. Save the weights alone, torch.save(network.state_dict(), FILE), where you trust the file"
