@@ -9,6 +9,7 @@ warm-up that capturing needs.
 """
 
 import contextlib
+import ctypes
 import math
 import os
 import threading
@@ -162,8 +163,11 @@ class TensorRTBackend:
 
         size = math.prod(shape)
         pinned = LegacyPinnedMemoryResource().allocate(size)
-        flat: NDArray[np.uint8] = np.from_dlpack(pinned).view(np.uint8)
-        return _Binding(self._device.allocate(size, stream=self._stream), pinned, flat[:size].reshape(shape))
+        # The array borrows the memory; the binding keeps both together.
+        memory = (ctypes.c_uint8 * size).from_address(int(pinned.handle))
+        return _Binding(
+            self._device.allocate(size, stream=self._stream), pinned, np.ctypeslib.as_array(memory).reshape(shape)
+        )
 
     def _enqueue(self, shaped: _Shaped, stream: Any) -> None:
         """Copies in, network, copy out; `stream` is a stream, or a graph builder that captures them."""

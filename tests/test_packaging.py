@@ -1,0 +1,44 @@
+"""A normal install holds every module under its installed name, and nothing else."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("export", "engines", "runtime", "validation", "training")
+
+
+def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("inpaintrt-*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        held = {name for name in content.namelist() if ".dist-info/" not in name}
+        entry_points = content.read(next(name for name in content.namelist() if name.endswith("entry_points.txt")))
+    modules = {f"inpaintrt/{path.relative_to(ROOT)}" for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
+    typed = {f"inpaintrt/{folder}/py.typed" for folder in FOLDERS}
+    assert held == modules | typed
+    for command in (b"export-onnx", b"build-engines", b"validate-engines", b"inpaint", b"train-inpainter"):
+        assert command + b" = " in entry_points
+
+
+def test_an_installed_wheel_runs_apart_from_the_repository(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"),
+            *("--target", tmp_path / "site", ROOT),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import inpaintrt.runtime, inpaintrt.export.graph.headroom as module\n"
+        "assert module.__file__.startswith(sys.argv[1]), module.__file__"
+    )
+    # -S would hide the dependencies; -I keeps the current folder and the environment out.
+    subprocess.run([sys.executable, "-I", "-c", program, str(tmp_path / "site")], check=True, cwd=tmp_path)
