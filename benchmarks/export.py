@@ -1,0 +1,124 @@
+"""The plain export against ours: latency on ONNX Runtime's CPU, file size, and error to PyTorch, in one run.
+
+::
+
+    python -m benchmarks.export [--size 512] [--layers 8] [--rounds 15]
+
+The network is the U-Net of the paper with channel-wide masks and random weights of trained scale, in the layout of
+naoto0804's checkpoints. Candidates take turns in every round, so that a noisy machine is noisy for all of them; what
+counts are medians and their ratios. Results go to `benchmarks/results/`.
+"""
+
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import numpy as np
+import onnxruntime
+import torch
+import typer
+
+from inpaintrt.export import Interface, export_onnx
+from inpaintrt.export.checkpoints import load_checkpoint
+from inpaintrt.export.networks.pconv_unet import WIDTHS
+from inpaintrt.export.source import weights_sha256
+from inpaintrt.runtime.bundle import Bundle
+from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, irregular_mask
+from inpaintrt.validation.metrics import relative_l2
+from tests.foreign import ChannelWideUNet, dividing_trained_scale
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def export_all(network: ChannelWideUNet, folder: Path, size: int) -> dict[str, Bundle]:
+    """The candidates' bundles, `--io tensor` and FP32."""
+    wide = Interface(mask_channels=3, premask=False, size_multiple=2**network.depth)
+    options: dict[str, Any] = {"size": (size, size), "io": "tensor", "precisions": ("fp32",)}
+    torch.save(network.state_dict(), folder / "network.pth")
+    loaded = load_checkpoint(folder / "network.pth")
+    return {
+        "plain torch.onnx.export": export_onnx(network, folder / "plain", interface=wide, optimize=False, **options),
+        "export-onnx --network": export_onnx(network, folder / "network", interface=wide, **options),
+        "export-onnx CHECKPOINT": export_onnx(
+            loaded.network, folder / "checkpoint", interface=loaded.interface, **options
+        ),
+    }
+
+
+def time_in_turns(candidates: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call, all candidates in every round, after one round of warm-up."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for number in range(rounds + 1):
+        for name, call in candidates.items():
+            start = time.perf_counter()
+            call()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def measure(size: int, layers: int, rounds: int, threads: int) -> dict[str, Any]:
+    """Everything about one size, ready for JSON."""
+    torch.set_num_threads(threads)
+    network = dividing_trained_scale(WIDTHS[:layers])
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(1, 3, size, size)).astype(np.float32)
+    mask = (~irregular_mask(size, size, HOLE_RATIO_BUCKETS[1], rng))[None, None].astype(np.float32)
+    tensors = torch.from_numpy(image), torch.from_numpy(mask).expand(-1, 3, -1, -1).contiguous()
+    with torch.no_grad():
+        expected = network(*tensors)[0].numpy()
+
+    def eager() -> None:
+        with torch.no_grad():
+            network(*tensors)
+
+    candidates: dict[str, Callable[[], Any]] = {"PyTorch eager": eager}
+    rows: dict[str, dict[str, Any]] = {"PyTorch eager": {}}
+    with tempfile.TemporaryDirectory() as name:
+        for title, bundle in export_all(network, Path(name), size).items():
+            model = bundle.onnx("fp32")
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            session = onnxruntime.InferenceSession(bundle.file(model), options, providers=["CPUExecutionProvider"])
+            feed = {"image": image, "mask": mask}
+            error = relative_l2(session.run(["output"], feed)[0], expected)
+            candidates[title] = lambda session=session, feed=feed: session.run(["output"], feed)
+            rows[title] = {"bytes": model.bytes, "sha256": model.sha256, "relative_l2": error}
+        for title, seconds in time_in_turns(candidates, rounds).items():
+            rows[title] |= {"median_seconds": median(seconds), "fastest_seconds": min(seconds)}
+    plain = rows["plain torch.onnx.export"]
+    for row in rows.values():
+        row["speed_up_over_plain"] = plain["median_seconds"] / row["median_seconds"]
+    return {
+        "size": size, "layers": layers, "rounds": rounds, "threads": threads, "weights_sha256": weights_sha256(network),
+        "machine": platform.machine(), "python": platform.python_version(),
+        "versions": {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__}, "candidates": rows,
+    }  # fmt: skip
+
+
+def main(
+    size: Annotated[int, typer.Option(help="Height and width in pixels, a multiple of 2^layers.")] = 512,
+    layers: Annotated[int, typer.Option(help="Depth of the U-Net, 1 to 8.", min=1, max=8)] = 8,
+    rounds: Annotated[int, typer.Option(help="Timed rounds.", min=1)] = 15,
+    threads: Annotated[int, typer.Option(help="CPU threads of every candidate.", min=1)] = 2,
+) -> None:
+    """Measure, print a table, and write the JSON."""
+    result = measure(size, layers, rounds, threads)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"export-cpu-{size}-{layers}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print("| | median | speed-up | file | relative L2 |\n|---|---|---|---|---|")  # noqa: T201
+    for title, row in result["candidates"].items():
+        size_text = f"{row['bytes'] / 2**20:.0f} MiB" if "bytes" in row else ""
+        error = f"{row['relative_l2']:.1e}" if "relative_l2" in row else ""
+        cells = (f"{1000 * row['median_seconds']:.0f} ms", f"{row['speed_up_over_plain']:.2f}", size_text, error)
+        print(f"| {title} | {' | '.join(cells)} |")  # noqa: T201
+
+
+if __name__ == "__main__":
+    typer.run(main)
