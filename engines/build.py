@@ -8,7 +8,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from inpaintrt.runtime.backends.gpu import load_library
@@ -52,7 +51,7 @@ def select_library(backend: str) -> Any:
 
 def build_engine(
     backend: str,
-    model: Path,
+    model: bytes,
     target: str,
     profile: Profile,
     image_shapes: dict[str, tuple[str, ...]],
@@ -62,7 +61,7 @@ def build_engine(
 
     Args:
         backend: `tensorrt`, which builds for the local GPU, or `tensorrt-rtx`, which builds for any.
-        model: the ONNX file.
+        model: the content of the ONNX file.
         target: compute capability such as `sm89`.
         profile: the sizes the engine must take.
         image_shapes: for each input, its axes as names of the profile or numbers.
@@ -75,7 +74,7 @@ def build_engine(
     from polygraphy.backend.trt import (  # after the library was chosen
         CreateConfig,
         EngineBytesFromNetwork,
-        NetworkFromOnnxPath,
+        NetworkFromOnnxBytes,
         PostprocessConfig,
         Profile as ShapeProfile,
     )
@@ -96,7 +95,7 @@ def build_engine(
     flags = {"strongly_typed": True} if hasattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") else {}
     with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), collect_errors(library) as errors:
         try:
-            engine = bytes(EngineBytesFromNetwork(NetworkFromOnnxPath(str(model), **flags), config)())
+            engine = bytes(EngineBytesFromNetwork(NetworkFromOnnxBytes(model, **flags), config)())
         except Exception as error:  # Polygraphy's own and the library's
             words = errors[0] if errors else str(error).strip().splitlines()[-1]
             raise EngineBuildError(f"{backend} cannot build an engine for {target}: {words}") from error

@@ -20,7 +20,12 @@ def build_engines(
     precision: Annotated[str, typer.Option(help="fp16, fp32 or both.")] = "fp16",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
-    """Build TensorRT engines of a bundle, one for each target GPU. Engines that are up to date are left alone."""
+    """Build TensorRT engines of a bundle, one for each target GPU. Engines that are up to date are left alone.
+
+    Example: build-engines places --target sm86,sm89
+
+    Exit codes: 0, or 2 with one line that says what is wrong.
+    """
     from .store import build_engines as build  # Polygraphy loads only where it is used
 
     with progress() as shown:

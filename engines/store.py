@@ -158,7 +158,11 @@ def build_targets() -> tuple[str, ...]:
 
 def _build_one(order: _Order, on_start: OnStart, on_progress: build.OnProgress) -> BuiltEngine:
     """Build under a lock of the engine's own, so that two builders of one engine do the work once."""
-    key = order.key(Bundle.open(order.directory))
+    bundle = Bundle.open(order.directory)
+    key = order.key(bundle)
+    existing = _existing(bundle, key)
+    if existing is not None:
+        return BuiltEngine(existing, up_to_date=True)  # also on a disk that cannot be written
     with bundles.lock(order.directory / bundles.ENGINES, f".{key[:12]}.lock", BUILD_TIMEOUT):
         bundle = Bundle.open(order.directory)
         existing = _existing(bundle, key)
@@ -167,9 +171,7 @@ def _build_one(order: _Order, on_start: OnStart, on_progress: build.OnProgress) 
         on_start(f"{order.backend} {order.version}: {order.model.precision} engine for {order.target}")
         content = bundle.file(order.model)
         shapes = IMAGE_SHAPES if bundle.interface.io == "image" else TENSOR_SHAPES
-        # Built from a private copy whose content was just checked, whatever happens to the bundle meanwhile.
-        with bundles.stage(order.directory, "model.onnx", content) as model:
-            data = build.build_engine(order.backend, model, order.target, bundle.interface.profile, shapes, on_progress)
+        data = build.build_engine(order.backend, content, order.target, bundle.interface.profile, shapes, on_progress)
         return BuiltEngine(_add(order, key, data), up_to_date=False)
 
 

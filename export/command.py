@@ -1,5 +1,7 @@
 """`export-onnx [CHECKPOINT] -o DIR`."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,13 +84,19 @@ def export_onnx(
 ) -> None:
     """Export a trained inpainting network to ONNX: FP32, and FP16 whose mask path stays exact.
 
-    Options about the network default to what its checkpoint family or its `interface` attribute says.
+    Known checkpoint families: inpaintrt, naoto0804 (pytorch-inpainting-with-partial-conv). Options about the network
+    default to what its family or its `interface` attribute says.
+
+    Example: export-onnx network.ckpt -o places --dynamic 256,512,1024
+
+    Exit codes: 0, or 2 with one line that says what is wrong.
     """
     options = _parse_options(size, dynamic, batch, io, precision, optimize, keep_fp32 or [])
     overrides = _parse_overrides(
         image_range, mean, std, mask_polarity, mask_channels, premask, output_index, size_multiple
     )
-    with progress() as shown:
+    # What the user's network prints must not mix with --json.
+    with progress() as shown, contextlib.redirect_stdout(sys.stderr):
         shown.start("loading PyTorch and the network")
         source = _load(checkpoint, network, network_args, overrides)
         shown.update(0.9)
@@ -133,6 +141,8 @@ def _parse_options(
 ) -> dict[str, Any]:
     from inpaintrt.runtime.bundle import Profile
 
+    if io not in ("image", "tensor"):
+        raise UsageError(f"--io is image or tensor, not {io!r}")
     if size is not None and dynamic is not None:
         raise UsageError("--size and --dynamic exclude each other")
     sizes = (
@@ -163,9 +173,9 @@ def _parse_overrides(
     premask: bool | None, output_index: int | None, size_multiple: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     given: dict[str, Any] = {
-        "image_range": _parse_numbers("--image-range", image_range, float, 2) if image_range else None,
-        "mean": _parse_numbers("--mean", mean, float, 3) if mean else None,
-        "std": _parse_numbers("--std", std, float, 3) if std else None,
+        "image_range": _parse_numbers("--image-range", image_range, float, 2) if image_range is not None else None,
+        "mean": _parse_numbers("--mean", mean, float, 3) if mean is not None else None,
+        "std": _parse_numbers("--std", std, float, 3) if std is not None else None,
         "mask_polarity": mask_polarity,
         "mask_channels": mask_channels,
         "premask": premask,

@@ -7,6 +7,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 import torch
@@ -23,6 +24,7 @@ from .graph.fold_batch_norm import fold_batch_norm
 from .graph.half_precision import HalfPrecisionReport, to_half_precision
 from .graph.headroom import scale_for
 from .graph.image_io import add_image_io
+from .graph.ir_tools import constant
 from .graph.mask_path import analyse_mask_path
 from .graph.multiply_adds import half_precision_share
 from .graph.normalise_ratio import normalise_ratio
@@ -198,6 +200,7 @@ def _make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.P
             model, done = optimisation(model)
             report.passes.append(done)
         model = clean_up(model)
+    _check_finite(source.network, model)
     report.mask_path_values = len(analyse_mask_path(model).mask_only)
     models: dict[bundles.Precision, ir.Model] = {}
     for precision in options.precisions:
@@ -210,6 +213,21 @@ def _make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.P
             report.half_precision_share = half_precision_share(converted, shapes)
         models[precision] = add_image_io(converted, source.interface) if options.io == "image" else converted
     return models, report
+
+
+def _check_finite(network: nn.Module, model: ir.Model) -> None:
+    """Refuse NaN and infinite weights, and NaN that folding made of them; a graph may hold an infinity of its own."""
+    infinite = [name for name, weight in network.named_parameters() if not bool(torch.isfinite(weight).all())]
+    arrays = {str(value.name): constant(value) for value in model.graph.initializers.values()}
+    broken = [
+        name
+        for name, array in arrays.items()
+        if array is not None and array.dtype.kind == "f" and np.isnan(array).any()
+    ]
+    if infinite or broken:
+        raise NetworkError(
+            f"the network holds NaN or infinite weights ({(infinite + broken)[0]}); nothing was exported"
+        )
 
 
 def _best_shapes(profile: Profile) -> dict[str, tuple[int, int, int, int]]:
@@ -247,6 +265,9 @@ def _store(bundle: Bundle, contents: Mapping[str, bytes]) -> Bundle:
         stack.enter_context(bundles.lock(bundle.path))
         unchanged = {artifact.sha256 for artifact in bundle.artifacts}
         engines = [a for a in bundles.old_artifacts(bundle.path) if a.details.get("onnx_sha256") in unchanged]
+        outdated = unchanged - {artifact.sha256 for artifact in bundles.old_artifacts(bundle.path)}
         bundle = replace(bundle, artifacts=(*bundle.artifacts, *engines))
         bundles.commit(bundle, staged)
+        if outdated:  # a report on other models would be read as one on these
+            (bundle.path / bundles.REPORTS / "parity.json").unlink(missing_ok=True)
     return bundle

@@ -4,6 +4,7 @@ A network is any `torch.nn.Module` with `forward(image, mask)`. Its `Interface` 
 bring their own.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -43,25 +44,33 @@ class Interface:
         if self.mask_polarity not in ("valid", "hole"):
             raise ValueError(f"mask_polarity is 'valid' or 'hole', not {self.mask_polarity!r}")
         if self.mask_channels not in (1, 3):
-            raise ValueError(f"mask_channels is 1 or 3, not {self.mask_channels}")
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std belong together: give both or neither")
-        if self.mean is not None and self.image_range != (0.0, 1.0):
-            raise ValueError("image_range and mean/std exclude each other")
-        for name in ("mean", "std"):
-            values = getattr(self, name)
-            if values is not None and len(values) != 3:
-                raise ValueError(f"{name} has one value for each of R, G and B, got {len(values)}")
-        if self.std is not None and min(self.std) <= 0:
-            raise ValueError(f"std must be positive, got {self.std}")
+            raise ValueError(f"mask_channels is 1 or 3, not {self.mask_channels!r}")
+        if not isinstance(self.premask, bool):
+            raise ValueError(f"premask is true or false, not {self.premask!r}")
+        _check_numbers("fill", (self.fill,), 1)
         for name in ("image_range", "output_range"):
             limits = getattr(self, name)
-            if limits is not None and not limits[0] < limits[1]:
-                raise ValueError(f"{name} is LOW,HIGH with LOW < HIGH, got {limits}")
-        if self.size_multiple < 1:
-            raise ValueError(f"size_multiple is at least 1, got {self.size_multiple}")
-        if self.output_index < 0:
-            raise ValueError(f"output_index counts from 0, got {self.output_index}")
+            if limits is not None:
+                _check_numbers(name, limits, 2)
+                if not limits[0] < limits[1]:
+                    raise ValueError(f"{name} is LOW,HIGH with LOW < HIGH, got {limits}")
+        self._check_mean_and_std()
+        for name, least in (("size_multiple", 1), ("output_index", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} is a whole number of at least {least}, got {value!r}")
+
+    def _check_mean_and_std(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std belong together: give both or neither")
+        if self.mean is None or self.std is None:
+            return
+        if tuple(self.image_range) != (0.0, 1.0):
+            raise ValueError("image_range and mean/std exclude each other")
+        for name in ("mean", "std"):
+            _check_numbers(name, getattr(self, name), 3)
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {self.std}")
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -91,6 +100,14 @@ class Interface:
             raise ValueError(f"unknown interface entries: {', '.join(sorted(unknown))}")
         plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**plain)
+
+
+def _check_numbers(name: str, values: Any, count: int) -> None:
+    numbers = isinstance(values, (tuple, list)) and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in values
+    )
+    if not numbers or len(values) != count:
+        raise ValueError(f"{name} is {count} finite number{'s' if count > 1 else ''}, got {values}")
 
 
 def _affine(limits: tuple[float, float]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -68,7 +68,7 @@ def from_factory(specification: str, arguments: Mapping[str, Any], checkpoint: P
         raise NetworkError(f"{module_name} has no callable {factory_name!r}")
     try:
         network = factory(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NetworkError(f"{specification} failed: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{specification} returned a {type(network).__name__}, expected a torch.nn.Module")
@@ -197,7 +197,7 @@ def _import(name: str) -> Any:
     if not name.endswith(".py"):
         try:
             return importlib.import_module(name)
-        except Exception as error:  # whatever the user's module raises
+        except (Exception, SystemExit) as error:  # whatever the user's module raises
             raise NetworkError(f"--network: cannot import {name}: {type(error).__name__}: {error}") from error
     path = Path(name)
     if not path.is_file():
@@ -211,7 +211,7 @@ def _import(name: str) -> Any:
     sys.path.insert(0, folder)  # so that the file can import its neighbours, as it can when run
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NetworkError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(folder)

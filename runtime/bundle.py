@@ -35,6 +35,9 @@ ARTIFACT_PATHS = {
 }
 """What an artifact's path looks like: a document that names other files must not make us delete them."""
 
+INTERIM = re.compile(r"model\.fp(16|32)\.[0-9a-f]{12}\.onnx")
+"""Names that only a commit uses, while it replaces a model."""
+
 ArtifactKind = Literal["onnx", "engine"]
 Precision = Literal["fp32", "fp16"]
 
@@ -120,7 +123,8 @@ class Bundle:
         path = Path(path)
         document = path / DOCUMENT
         if not path.is_dir():
-            raise BundleError(f"{path}: no such bundle; export-onnx makes one")
+            kind = "is a file; a bundle is a directory" if path.exists() else "no such bundle; export-onnx makes one"
+            raise BundleError(f"{path}: {kind}")
         try:
             values = json.loads(document.read_bytes())
         except FileNotFoundError:
@@ -197,13 +201,18 @@ def stage(directory: Path, name: str, content: bytes) -> Iterator[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f".partial-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{name}"
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            # Of a full disk the system does not say which file it was; the temporary name would mean nothing.
+            raise OSError(error.errno, error.strerror, str(directory / name)) from None
         yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -295,8 +304,14 @@ def _sync_directory(directory: Path) -> None:
 
 def _remove_stale(bundle: Bundle, candidates: set[str]) -> None:
     """Delete files the old document named and the new one does not, and what killed processes left."""
-    for name in candidates - {artifact.path for artifact in bundle.artifacts}:
+    named = {artifact.path for artifact in bundle.artifacts}
+    left = {f"{ENGINES}/{path.name}" for path in (bundle.path / ENGINES).glob("*.engine")}
+    left |= {path.name for path in bundle.path.iterdir() if INTERIM.fullmatch(path.name)}
+    for name in (candidates | left) - named:
         (bundle.path / name).unlink(missing_ok=True)
+    for cache in (bundle.path / ENGINES).glob("*.engine.cache"):
+        if not cache.with_suffix("").exists():
+            cache.unlink(missing_ok=True)
     for temporary in [*bundle.path.glob(".partial-*"), *(bundle.path / ENGINES).glob(".partial-*")]:
         if _left_by_dead_process(temporary):
             temporary.unlink(missing_ok=True)

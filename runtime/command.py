@@ -48,7 +48,15 @@ def inpaint(
     threads: Annotated[int, typer.Option(help="CPU threads; 0 = all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
-    """Fill the holes of a photo, or of a folder of photos. Known pixels stay bit-identical (PNG, TIFF, BMP, WebP)."""
+    """Fill the holes of a photo, or of a folder of photos. Known pixels stay bit-identical (PNG, TIFF, BMP, WebP).
+
+    Pictures are 8-bit RGB, grey or palette, with or without transparency; 16-bit and CMYK ones are refused. A folder
+    is filled in order and stops at the first picture that cannot be.
+
+    Example: inpaint places --image photo.png --mask mask.png -o filled.png
+
+    Exit codes: 0, or 2 with one line that says what is wrong.
+    """
     from .inpainter import Inpainter  # numpy and the backend load only where they are used
 
     jobs = _plan(image, mask, output)
@@ -76,9 +84,9 @@ def _plan(image: Path, mask: Path, output: Path) -> list[_Job]:
         if mask.is_dir():
             raise UsageError(f"--mask {mask} is a folder, but --image {image} is one photo")
         target = output / f"{image.stem}.png" if output.is_dir() else output
-        check_output_format(target)
         if not target.parent.is_dir():
             raise UsageError(f"--output {target}: the folder {target.parent} does not exist")
+        check_output_format(target)
         _check_not_input(target, image, mask)
         return [_Job(image, mask, target)]
     photos = list(list_pictures(image))

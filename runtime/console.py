@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -18,41 +18,55 @@ OK, BAD_VERDICT, COULD_NOT_RUN = 0, 1, 2
 def command_line(function: Callable[..., None]) -> Callable[[], None]:
     """Make a console entry point of a typer command function.
 
-    Errors that the user can mend become one line on standard error and exit code 2.
+    Errors that the user can mend, in the options or in what they name, become one line on standard error and exit
+    code 2.
     """
 
     def main() -> None:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         app.command(context_settings={"help_option_names": ["-h", "--help"]})(function)
         try:
-            app()
+            code = app(standalone_mode=False)
         except InpaintrtError as error:
             fail(str(error))
+        except BrokenPipeError:
+            # Whoever read our output went away; Python must not complain again when it closes the stream.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(COULD_NOT_RUN) from None
         except OSError as error:
             # A disk that is full or read-only can strike in any write; the path says which.
             where = f"{error.filename}: " if error.filename else ""
             fail(f"{where}{error.strerror or error}")
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):
             fail("interrupted")
+        except Exception as error:
+            explain = getattr(error, "format_message", None)  # typer's own errors about options
+            if explain is None:
+                raise
+            fail(f"{explain()} (--help lists the options)")
+        raise SystemExit(code or OK)
 
     return main
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Print one line on standard error and end with exit code 2."""
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    say(f"error: {' '.join(message.split())}")
     raise SystemExit(COULD_NOT_RUN)
 
 
 def say(message: str) -> None:
     """One line for the reader on standard error, so that standard output stays machine-readable."""
-    sys.stderr.write(message + "\n")
-    sys.stderr.flush()
+    if sys.stderr is not None:  # a service may have closed it
+        sys.stderr.write(message + "\n")
+        sys.stderr.flush()
 
 
 def print_json(result: Any) -> None:
     """The machine-readable result on standard output."""
-    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    if sys.stdout is not None:
+        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+        sys.stdout.flush()
 
 
 class Progress:
@@ -61,7 +75,7 @@ class Progress:
     def __init__(self) -> None:
         self._bar: Any = None
         self._task: Any = None
-        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             from rich.console import Console  # only where a bar is shown
             from rich.progress import BarColumn, Progress as RichProgress, TextColumn, TimeElapsedColumn
 

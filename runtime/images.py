@@ -77,7 +77,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     Raises:
         ImageError: as `read_picture`.
     """
-    image = _open(path)
+    image = _open(path, any_depth=True)
     lossy = image.info["inpaintrt_lossy"]
     if image.mode in ("P", "PA", "RGBA", "LA", "CMYK", "1"):
         image = image.convert("RGB")
@@ -111,6 +111,8 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
     try:
         image.save(partial, **options)
         partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     except (ValueError, struct.error) as error:  # such as EXIF or a size that the format cannot hold
         raise ImageError(f"{path}: cannot be written in this format: {error}; write PNG") from None
     finally:
@@ -125,7 +127,8 @@ def check_output_format(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ImageError(
-            f"{path}: cannot write a picture with suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}"
+            f"{path}: cannot write a picture with suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}, "
+            "or name an existing folder"
         )
 
 
@@ -136,13 +139,13 @@ def list_pictures(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path, any_depth: bool = False) -> Image.Image:
     """Open, check before decoding, decode, and turn upright; `info` tells whether the file was lossy."""
     if not path.is_file():
         raise ImageError(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
     try:
         with _without_pillows_limit(), Image.open(path, formats=FORMATS) as image:
-            _check_before_decoding(path, image)
+            _check_before_decoding(path, image, any_depth)
             lossy = image.format in LOSSY_FORMATS or image.info.get("compression") == "jpeg"
             image.load()
             upright = ImageOps.exif_transpose(image)
@@ -167,12 +170,14 @@ def _without_pillows_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_before_decoding(path: Path, image: Image.Image) -> None:
+def _check_before_decoding(path: Path, image: Image.Image, any_depth: bool) -> None:
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:
         raise ImageError(f"{path}: {image.width}x{image.height} is over the limit of {MAX_PIXELS // 10**6} megapixels")
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         raise ImageError(f"{path}: holds {image.n_frames} pictures; save one of them by itself first")  # type: ignore[attr-defined]
+    if any_depth:
+        return
     # Pillow cuts 16-bit RGB down to 8 bits without a word; the raw mode of the file tells.
     raw_modes = [str(argument) for tile in getattr(image, "tile", []) for argument in _flat(tile[3])]
     if image.mode.startswith(("I", "F")) or any(";16" in mode for mode in raw_modes):

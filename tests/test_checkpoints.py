@@ -123,8 +123,33 @@ def test_counters_that_old_checkpoints_lack_are_optional(tmp_path: Path, theirs:
 
 def test_nan_weights_are_refused(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:
     theirs["enc_1.conv.input_conv.weight"][0, 0, 0, 0] = float("nan")
-    with pytest.raises(CheckpointError, match=r"NaN or infinite values in enc_1\.conv\.input_conv\.weight"):
+    with pytest.raises(
+        CheckpointError, match=r"NaN or infinite values, or negative variances, in enc_1\.conv\.input_conv\.weight"
+    ):
         load_checkpoint(save(theirs, tmp_path / "x.pth"))
+
+
+def test_weights_that_float32_cannot_hold_and_negative_variances_are_refused(
+    tmp_path: Path, theirs: dict[str, torch.Tensor]
+) -> None:
+    key = "enc_1.conv.input_conv.weight"
+    with pytest.raises(CheckpointError, match="NaN or infinite"):
+        load_checkpoint(save({**theirs, key: theirs[key].double() * 1e300}, tmp_path / "x.pth"))
+    with pytest.raises(CheckpointError, match=r"negative variances, in enc_2\.bn\.running_var"):
+        load_checkpoint(save({**theirs, "enc_2.bn.running_var": -theirs["enc_2.bn.running_var"]}, tmp_path / "x.pth"))
+    with pytest.raises(CheckpointError, match=r"no floating-point numbers: enc_1\.conv\.input_conv\.weight \(int32\)"):
+        load_checkpoint(save({**theirs, key: theirs[key].int()}, tmp_path / "x.pth"))
+    with pytest.raises(CheckpointError, match="no known checkpoint family"):
+        load_checkpoint(save({**theirs, key: theirs[key].to("meta")}, tmp_path / "x.pth"))
+
+
+def test_a_flipped_bit_is_noticed(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:
+    path = save(theirs, tmp_path / "x.pth")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(path)
 
 
 def test_mask_weights_must_be_ones(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:

@@ -40,10 +40,12 @@ def run(command: str, *arguments: object, code: int = 0, **options: object) -> s
 def refused(command: str, *arguments: object, **options: object) -> str:
     """The one line of a command that could not run."""
     done = run(command, *arguments, code=2, **options)
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert len(lines) == 1, done.stderr
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("error: ")
+    assert done.stderr.count("error") == 1, done.stderr
+    assert "Warning" not in done.stderr
     assert "Traceback" not in done.stderr
-    return lines[0]
+    return last
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -138,6 +140,8 @@ def test_bad_checkpoints(tmp_path: Path) -> None:
     assert "no such file" in refused("export-onnx", tmp_path / "none.pth", *out)
     (tmp_path / "text.pth").write_text("hello")
     assert "is not a checkpoint" in refused("export-onnx", tmp_path / "text.pth", *out)
+    (tmp_path / "garbage.pth").write_bytes(np.random.default_rng(0).bytes(5000))
+    assert "is not a checkpoint" in refused("export-onnx", tmp_path / "garbage.pth", *out)
     (tmp_path / "evil.pth").write_bytes(pickle.dumps({"model": os.system}))
     assert "unpickling those can run any code" in refused("export-onnx", tmp_path / "evil.pth", *out)
     torch.save({"layer.weight": torch.zeros(1)}, tmp_path / "unknown.pth")
@@ -149,6 +153,9 @@ def test_bad_checkpoints(tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         ((), "nothing to export: give a CHECKPOINT, or --network"),
+        (("x.pth", "--surprise"), "No such option: --surprise"),
+        (("x.pth", "--mask-channels", "many"), "--mask-channels"),
+        (("x.pth", "--io", "sound"), "io is image or tensor, not 'sound'"),
         (("--network", "no/such.py:make"), "no/such.py: no such file"),
         (("--network", "no.such.module:make"), "cannot import no.such.module"),
         (("--network", "json"), "expected FILE.py:FACTORY"),

@@ -130,6 +130,8 @@ def test_any_non_zero_channel_is_a_hole(tmp_path: Path) -> None:
     values[1, 2, 2] = 1
     Image.fromarray(values).save(tmp_path / "m.png")
     assert np.argwhere(read_mask(tmp_path / "m.png")).tolist() == [[1, 2]]
+    Image.fromarray(values[..., 2].astype(np.uint16) * 256).save(tmp_path / "deep.png")
+    assert np.argwhere(read_mask(tmp_path / "deep.png")).tolist() == [[1, 2]]
     Image.fromarray(values[..., 2] != 0).save(tmp_path / "bits.png")
     assert np.argwhere(read_mask(tmp_path / "bits.png")).tolist() == [[1, 2]]
 

@@ -30,6 +30,10 @@ def validate_engines(
     """Compare every model and engine of a bundle with PyTorch on the mask corpus. Exit code 1 if any fails.
 
     Engines run where their GPU is; elsewhere they are reported as not run, which never counts as a pass.
+
+    Example: validate-engines places
+
+    Exit codes: 0 all that ran passed, 1 something failed, 2 could not run.
     """
     with progress() as shown:
         shown.start("loading PyTorch and the bundle")

@@ -52,11 +52,16 @@ def tensors_only(value: Any) -> StateDict | None:
     """`value` if it is a non-empty mapping from names to tensors, with a common `module.` prefix taken off."""
     if not isinstance(value, Mapping) or not value:
         return None
-    if not all(isinstance(k, str) and isinstance(v, Tensor) and v.layout == torch.strided for k, v in value.items()):
+    if not all(isinstance(k, str) and _is_plain(v) for k, v in value.items()):
         return None
     if all(key.startswith("module.") for key in value):  # saved from inside DataParallel
         return {key.removeprefix("module."): tensor for key, tensor in value.items()}
     return value
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a tensor that holds its numbers itself, one after the other."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_meta or value.is_quantized)
 
 
 def list_keys(keys: Iterable[str]) -> str:
@@ -67,15 +72,18 @@ def list_keys(keys: Iterable[str]) -> str:
 
 
 def check_finite(weights: StateDict) -> None:
-    """Refuse NaN and infinite weights.
+    """Refuse NaN and infinite weights, and negative variances.
 
     Raises:
         CheckpointError: naming the tensors.
     """
-    bad = [key for key, tensor in weights.items() if not bool(torch.isfinite(tensor).all())]
+    # As float32, which is what they are used in: a float64 may be finite and too large for that.
+    bad = [key for key, tensor in weights.items() if not bool(torch.isfinite(tensor.to(torch.float32)).all())]
+    bad += [key for key, tensor in weights.items() if key.endswith("running_var") and bool((tensor < 0).any())]
     if bad:
         raise CheckpointError(
-            f"weights hold NaN or infinite values in {list_keys(bad)}: the training diverged or the file is damaged"
+            f"weights hold NaN or infinite values, or negative variances, in {list_keys(bad)}: the training diverged, "
+            "or the file is damaged"
         )
 
 
@@ -100,7 +108,7 @@ def check_keys_and_shapes(
         if keys
     ]
     if problems:
-        raise CheckpointError(f"looks like a {family} checkpoint, but does not fit it: {'; '.join(problems)}")
+        raise CheckpointError(f"looks like a checkpoint of family {family}, but does not fit it: {'; '.join(problems)}")
 
 
 def check_types(weights: StateDict, ours: StateDict) -> None:

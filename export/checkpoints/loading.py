@@ -3,6 +3,8 @@
 import io
 import pickle
 import re
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,9 +53,13 @@ def read_state_dict(path: str | Path) -> StateDict:
     content = _read(path)
     for candidate in (content.get("state_dict"), content.get("model"), content):
         weights = tensors_only(candidate)
-        if weights is not None:
+        if weights is None:
+            continue
+        try:
             check_finite(weights)
-            return weights
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+        return weights
     raise CheckpointError(f"{path}: holds no state dict, but entries {list_keys(map(str, content))}")
 
 
@@ -67,9 +73,14 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of them is in the error
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if re.search(r"unsupported (global|class|operand)|is blocked", str(error), re.IGNORECASE):
+        names_objects = re.search(r"unsupported (global|class)|is blocked", str(error), re.IGNORECASE)
+        # A pickle that torch did not write begins with its protocol; torch gives up on it at the first operand.
+        bare_pickle = data[:1] == b"\x80" and data.rstrip()[-1:] == b"." and "Unsupported operand" in str(error)
+        if names_objects or bare_pickle:
             raise CheckpointError(
                 f"{path}: holds Python objects besides tensors, and unpickling those can run any code; it was not "
                 "loaded. Save the weights alone, torch.save(network.state_dict(), FILE), where you trust the file"
@@ -77,6 +88,10 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
     except Exception:  # torch.load raises nearly anything on bytes that are no checkpoint
         raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if archive.testzip() is not None:  # torch does not look at the checksums
+                raise CheckpointError(f"{path}: is damaged: a checksum inside does not fit")
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a state dict")
     return content

@@ -36,7 +36,9 @@ class Own:
             arguments = dict(content["arguments"])
             network = NETWORKS[name](**arguments)
             interface = Interface.from_dict(content["interface"])
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except KeyError as error:
+            raise CheckpointError(f"lacks its {error.args[0]}") from None
+        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"its network arguments or interface are invalid: {error}") from None
         ours = network.state_dict()
         check_keys_and_shapes(self.name, weights, {key: tensor.shape for key, tensor in ours.items()})

@@ -47,6 +47,8 @@ def load_library(backend: str) -> Any:
     """
     try:
         return importlib.import_module(LIBRARIES[backend])
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         extra = {"tensorrt": "gpu", "tensorrt-rtx": "rtx"}[backend]
         raise BackendError(f"{backend} is not installed ({error}); pip install 'inpaintrt[{extra}]'") from None
+    except ImportError as error:
+        raise BackendError(f"{backend} is installed but does not load: {error}") from None

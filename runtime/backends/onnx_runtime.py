@@ -1,5 +1,6 @@
 """ONNX Runtime, on the CPU or through CUDA."""
 
+import os
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ class OnnxRuntimeBackend:
             bundle: with an ONNX model of this precision.
             precision: `fp32` or `fp16`.
             device: `cpu` or `cuda`.
-            threads: for one operator on the CPU; 0 leaves it to ONNX Runtime.
+            threads: for one operator on the CPU, at most as many as there are CPUs; 0 leaves it to ONNX Runtime.
 
         Raises:
             BackendError: if ONNX Runtime lacks the device, or cannot load the model.
@@ -38,7 +39,7 @@ class OnnxRuntimeBackend:
             )
         model = bundle.file(bundle.onnx(precision))
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = min(threads, os.cpu_count() or 1)
         options.log_severity_level = 3
         try:
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=[provider])
@@ -49,6 +50,8 @@ class OnnxRuntimeBackend:
 
     def run(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """As `Backend.run`."""
+        if self._session is None:
+            raise BackendError("this Inpainter was closed")
         composite: NDArray[np.uint8] = self._session.run(["composite"], {"image": image, "mask": mask})[0]
         return composite
 

@@ -112,6 +112,8 @@ class TensorRTBackend:
             BackendError: if the engine does not take this shape, or its execution fails.
         """
         with self._lock:
+            if self._engine is None:
+                raise BackendError("this Inpainter was closed")
             self._device.set_current()
             shaped = self._shaped.get(image.shape) or self._prepare(image.shape, mask.shape)
             self._shaped.move_to_end(image.shape)
