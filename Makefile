@@ -33,8 +33,7 @@ photos:  ## the photographs the demo checkpoint was trained on, from Debian's pa
 	for package in $(PHOTO_PACKAGES); do dpkg -x build/photos/packages/$${package}_*.deb build/photos/$$package; done
 
 train: environment  ## the demo checkpoint; about an hour on 2 cores
-	$(BIN)/train-inpainter training/demo.yaml -o build/demo-first-stage.ckpt
-	$(BIN)/train-inpainter training/demo-wide.yaml -o examples/demo.ckpt
+	$(BIN)/train-inpainter training/demo.yaml -o examples/demo.ckpt
 
 evaluate: environment  ## the table of the README
 	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt

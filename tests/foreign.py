@@ -127,13 +127,13 @@ class NoMaskPath(nn.Module):
 def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
     """Weights of trained scale and batch norms with statistics, in evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
+    dividing = {module.input_conv for module in network.modules() if isinstance(module, DividingPartialConv)}
     with torch.no_grad():
         for module in network.modules():
-            if isinstance(module, DividingPartialConv):
-                weight = module.input_conv.weight
-                weight.normal_(0, (2 / weight[0].numel()) ** 0.5 * weight[0].numel(), generator=generator)
-            elif isinstance(module, nn.Conv2d) and module.weight.requires_grad:
-                module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5, generator=generator)
+            if isinstance(module, nn.Conv2d) and module.weight.requires_grad:
+                window = module.weight[0].numel()
+                scale = window if module in dividing else 1  # what a layer divides by, its weights are larger by
+                module.weight.normal_(0, (2 / window) ** 0.5 * scale, generator=generator)
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 module.bias.normal_(0, 0.1, generator=generator)
             if isinstance(module, nn.BatchNorm2d):
@@ -148,9 +148,5 @@ def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
 def dividing_trained_scale(widths: tuple[int, ...] = (8, 12, 16)) -> ChannelWideUNet:
     """A `ChannelWideUNet` with random weights of trained scale; also a factory for `--network`."""
     network = ChannelWideUNet(widths)
-    for module in network.modules():
-        if isinstance(module, DividingPartialConv):
-            for parameter in module.mask_conv.parameters():
-                parameter.requires_grad_(False)
     randomise(network)
     return network

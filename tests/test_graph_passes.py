@@ -105,6 +105,30 @@ def test_epsilon_survives_the_trace() -> None:
     assert np.isnan(run(plain.model, feed)[0]).all()
 
 
+def test_adding_nothing_is_dropped_and_adding_something_is_not() -> None:
+    zeros, small = torch.zeros(1), torch.full((1,), 1e-8)
+    model = traced(Layer(lambda s, x, m: s.conv(x) - zeros + torch.zeros(1, 3, 1, 1)))
+    assert operators(model) == {"Conv": 1}
+    assert operators(traced(Layer(lambda s, x, m: s.conv(x) + small)))["Add"] == 1
+    # a zero that enlarges what it is added to
+    assert operators(traced(Layer(lambda s, x, m: (s.conv(x)[:, :1] + torch.zeros(1, 3, 1, 1)) * m)))["Add"] == 1
+
+
+def test_ranges_of_constants_that_are_not_folded() -> None:
+    # ones_like of a large feature stays a node of its own.
+    def wide(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        features = layer.conv(image * mask)
+        known = torch.ones_like(features).masked_fill(mask == 0, 0.0)
+        total = F.conv2d(known, torch.ones(1, 3, 3, 3), padding=1)
+        return features / total.masked_fill(total == 0, 1.0)
+
+    network = Layer(wide)
+    profile = Profile((1, 1, 1), (512,) * 3, (512,) * 3)
+    model = clean_up(trace(TensorNetwork(network, Interface()).eval(), profile).model)
+    _, report = normalise_ratio(model)
+    assert len(report.changed) == 1
+
+
 def test_batch_norm_folds_through_the_mask_ratio() -> None:
     model = traced(dividing_trained_scale(), mask_channels=3)
     rescaled, _ = normalise_ratio(model)

@@ -77,7 +77,7 @@ def held_out_photos() -> dict[str, UInt8Array]:
 def evaluate(
     methods: dict[str, Method], photos: Sequence[UInt8Array], size: int, masks: int, seed: int
 ) -> list[dict[str, Any]]:
-    """Mean hole PSNR of each method, one row for each bucket.
+    """Mean hole PSNR of each method, and how often the last one is best (0..1), one row for each bucket.
 
     Args:
         methods: by name.
@@ -96,8 +96,11 @@ def evaluate(
                 hole = irregular_mask(size, size, (low, high), rng, border=number % 2 == 0)
                 for name, method in methods.items():
                     values[name].append(hole_psnr(method(original, hole), original, hole))
+        best = np.argmax(np.array(list(values.values())), axis=0)
         rows.append(
-            {"holes": f"{100 * low:.0f}-{100 * high:.0f} %"} | {name: float(np.mean(v)) for name, v in values.items()}
+            {"holes": f"{100 * low:.0f}-{100 * high:.0f} %"}
+            | {name: float(np.mean(each)) for name, each in values.items()}
+            | {f"{name} is best": float(np.mean(best == list(methods).index(name))) for name in list(methods)[-1:]}
         )
     return rows
 
@@ -124,7 +127,12 @@ def command(
     say("| " + " | ".join(rows[0]) + " |")
     say("|" + "---|" * len(rows[0]))
     for row in rows:
-        say("| " + " | ".join(f"{value:.2f}" if isinstance(value, float) else value for value in row.values()) + " |")
+        cells = [
+            f"{100 * value:.0f} %" if "best" in name else f"{value:.2f}"
+            for name, value in row.items()
+            if name != "holes"
+        ]
+        say(f"| {row['holes']} | " + " | ".join(cells) + " |")
     if as_json:
         print_json(rows)
 

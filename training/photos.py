@@ -54,21 +54,17 @@ class MaskedCrops(Dataset[tuple[Tensor, Tensor]]):
         size: side of a crop in pixels; crops are cut from 1 to 3 times that size and reduced.
         length: number of samples.
         seed: of crops and masks.
-        mask_size: masks are drawn for pictures of this side and cut to `size`: holes as wide as in larger pictures.
 
     An item is the image [3,size,size] in -1..1 and the mask [1,size,size], 1 = known.
     """
 
-    def __init__(
-        self, photos: Sequence[NDArray[np.uint8]], size: int, length: int, seed: int, mask_size: int | None = None
-    ):
+    def __init__(self, photos: Sequence[NDArray[np.uint8]], size: int, length: int, seed: int):
         self.photos = [photo for photo in photos if min(photo.shape[:2]) >= size]
         if not self.photos:
             raise ValueError(f"no photograph is at least {size} pixels wide and high")
         self.size = size
         self.length = length
         self.seed = seed
-        self.mask_size = mask_size or size
 
     def __len__(self) -> int:
         return self.length
@@ -84,8 +80,6 @@ class MaskedCrops(Dataset[tuple[Tensor, Tensor]]):
         if rng.random() < 0.5:
             pixels = pixels[:, ::-1]
         bucket = HOLE_RATIO_BUCKETS[rng.integers(len(HOLE_RATIO_BUCKETS))]
-        hole = irregular_mask(self.mask_size, self.mask_size, bucket, rng, border=bool(rng.random() < 0.5))
-        top, left = rng.integers(self.mask_size - self.size + 1, size=2)
-        hole = hole[top : top + self.size, left : left + self.size]
+        hole = irregular_mask(self.size, self.size, bucket, rng, border=bool(rng.random() < 0.5))
         image = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1) / 127.5 - 1
         return image, torch.from_numpy(~hole)[None].float()

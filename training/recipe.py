@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, TQDMProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from inpaintrt.export.checkpoints import load_checkpoint, save_checkpoint
+from inpaintrt.export.checkpoints import save_checkpoint
 from inpaintrt.export.networks import PConvUNet
 
 from .losses import pixel_loss
@@ -29,10 +29,8 @@ class TrainingConfig:
     Args:
         photos: folders searched for photographs; relative ones are taken from the configuration file's folder.
         exclude: strings in file names that keep a photograph out.
-        initial: checkpoint to start from, to fine-tune it; relative to the configuration file's folder.
-        widths: output channels of each encoder layer of the `PConvUNet`; those of `initial` if it is given.
+        widths: output channels of each encoder layer of the `PConvUNet`.
         crop: side of a training crop in pixels.
-        mask_size: side of the pictures masks are drawn for, and then cut to `crop`; `crop` by default.
         short_side: photographs are reduced to this many pixels on their short side before cropping.
         batch, steps: crops a step, and number of steps.
         learning_rate: highest value of the one-cycle schedule (AdamW).
@@ -44,10 +42,8 @@ class TrainingConfig:
 
     photos: tuple[Path, ...]
     exclude: tuple[str, ...] = ()
-    initial: Path | None = None
     widths: tuple[int, ...] = (32, 64, 128, 192, 192, 192)
     crop: int = 128
-    mask_size: int | None = None
     short_side: int = 512
     batch: int = 16
     steps: int = 10_000
@@ -70,8 +66,6 @@ class TrainingConfig:
             found = f"unknown: {', '.join(sorted(unknown))}" if unknown else "photos is missing"
             raise ValueError(f"{path}: {found}; known keys are {', '.join(f.name for f in fields(cls))}")
         values["photos"] = tuple(path.parent / Path(folder).expanduser() for folder in values["photos"])
-        if "initial" in values:
-            values["initial"] = path.parent / Path(values["initial"]).expanduser()
         for name in ("exclude", "widths"):
             if name in values:
                 values[name] = tuple(values[name])
@@ -101,15 +95,6 @@ class InpaintingTask(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _initial_network(config: TrainingConfig) -> PConvUNet:
-    if config.initial is None:
-        return PConvUNet(widths=config.widths)
-    loaded = load_checkpoint(config.initial).network
-    if not isinstance(loaded, PConvUNet):
-        raise ValueError(f"{config.initial} holds a {type(loaded).__name__}; this recipe trains a PConvUNet")
-    return loaded.train()
-
-
 def train(config: TrainingConfig, output: Path) -> None:
     """Train a `PConvUNet` and save it as a checkpoint with its interface.
 
@@ -120,9 +105,9 @@ def train(config: TrainingConfig, output: Path) -> None:
     paths = find_photos(config.photos, config.exclude)
     crops = MaskedCrops(
         [load_photo(path, config.short_side) for path in paths],
-        config.crop, config.steps * config.batch, config.seed, config.mask_size,
+        config.crop, config.steps * config.batch, config.seed,
     )  # fmt: skip
-    network = _initial_network(config)
+    network = PConvUNet(widths=config.widths)
     trainer = lightning.Trainer(
         max_steps=config.steps,
         max_epochs=1,

@@ -103,10 +103,11 @@ def irregular_mask(
     """
     low, high = bucket
     margin = 0 if border else max(1, round(BORDER_MARGIN * min(height, width)))
+    strokes = round(60 * max(height, width) / min(height, width))  # their size follows the shorter side
     for _ in range(50):
         goal = rng.uniform(low, high)
         hole = np.zeros((height, width), dtype=np.bool_)
-        for _ in range(60):
+        for _ in range(strokes):
             # Thinner strokes near the goal, so that the last one does not leave the bucket.
             missing = high - hole.mean()
             stroke = free_form_mask(height, width, rng, 1, float(np.clip(missing / 0.15, 0.15, 1.0)))

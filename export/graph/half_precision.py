@@ -142,7 +142,9 @@ class _Unbounded:
         """Whether FP16 holds all a value can be."""
         if value in self.values:
             return False
-        low, high = self.mask_path.ranges.get(value, (0.0, 0.0))
+        if value not in self.mask_path.mask_only:
+            return True
+        low, high = self.mask_path.ranges[value]
         return -LARGEST <= low and high <= LARGEST
 
     def reason(self, node: ir.Node) -> str | None:

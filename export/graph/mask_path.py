@@ -29,8 +29,8 @@ class MaskPath:
     Args:
         mask_only: values that depend on the mask and on no image value.
         image_dependent: values that depend on the image.
-        ranges: an interval for each value of `mask_only`.
-        integers: the values of `mask_only` that are integers.
+        ranges: an interval for each value that depends on no image value.
+        integers: those of them that are integers.
     """
 
     mask_only: frozenset[ir.Value]
@@ -51,24 +51,28 @@ def analyse_mask_path(model: ir.Model, image: str = "image", mask: str = "mask")
     ranges: dict[ir.Value, Interval] = dict.fromkeys(mask_only, (0.0, 1.0))
     integers = set(mask_only)
     for node in model.graph:
-        if node.op_type in ("Shape", "Size"):
+        if node.op_type in ("Constant", "Shape", "Size"):
             continue
         # Of its second operand CastLike takes the type alone.
         values = node.inputs[:1] if node.op_type == "CastLike" else node.inputs
         if any(value in image_dependent for value in values):
             image_dependent.update(node.outputs)
-        elif any(value in mask_only for value in values):
+            continue
+        if any(value in mask_only for value in values):
             mask_only.update(node.outputs)
-            for output in node.outputs:
-                ranges[output] = _range_of(node, ranges, integers)
-                if _is_integer(node, integers):
-                    integers.add(output)
+        # Constants that are made in the graph, such as an expanded one, have a range as well.
+        for output in node.outputs:
+            ranges[output] = _range_of(node, ranges, integers)
+            if _is_integer(node, integers):
+                integers.add(output)
     return MaskPath(frozenset(mask_only), frozenset(image_dependent), ranges, frozenset(integers))
 
 
 def _is_integer(node: ir.Node, integers: set[ir.Value]) -> bool:
     if node.op_type in _TRUTH:
         return True
+    if node.op_type == "ConstantOfShape":
+        return _constant_of_shape(node, [])[0].is_integer()
     if node.op_type in ("GlobalAveragePool", "ReduceMean") or (node.op_type == "Resize" and _mode(node) != "nearest"):
         return False
     if node.op_type == "Cast" and node.attributes["to"].as_int() not in FLOATS:
@@ -278,6 +282,11 @@ def _cast(node: ir.Node, operands: list[Interval]) -> Interval:
     return (math.trunc(low), math.trunc(high)) if math.isfinite(low) and math.isfinite(high) else UNKNOWN
 
 
+def _constant_of_shape(node: ir.Node, _: list[Interval]) -> Interval:
+    number = float(node.attributes["value"].as_tensor().numpy().reshape(-1)[0]) if "value" in node.attributes else 0.0
+    return number, number
+
+
 def _reduce_sum(node: ir.Node, operands: list[Interval]) -> Interval:
     count = _reduced_elements(node)
     low, high = operands[0]
@@ -358,6 +367,7 @@ _RULES: dict[str, Callable[[ir.Node, list[Interval]], Interval]] = {
     "MaxPool": _hull_with_zero,
     "Pad": _pad,
     "ReduceSum": _reduce_sum,
+    "ConstantOfShape": _constant_of_shape,
     **dict.fromkeys(_TRUTH, _truth),
     "Equal": _equal,
     "Greater": _greater,
