@@ -111,7 +111,7 @@ def command(
         Path | None, typer.Option(help="Photo or folder.  [default: four from scikit-image]", show_default=False)
     ] = None,
     size: Annotated[int, typer.Option(help="Side of the square photos in pixels.", min=16)] = 256,
-    masks: Annotated[int, typer.Option(help="Masks for each photo and bucket.", min=1)] = 10,
+    masks: Annotated[int, typer.Option(help="Masks for each photo and bucket.", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="Of the masks.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
