@@ -90,7 +90,7 @@ def build_engine(
         config: Any = CreateConfigRTX(compute_capabilities=[compute_capability(target)], **options)
     else:
         config = CreateConfig(**options)
-    config = PostprocessConfig(config, lambda builder, network, config: config.clear_flag(library.BuilderFlag.TF32))
+    config = PostprocessConfig(config, lambda builder, network, config: clear_tf32(library, config))
     # TensorRT 11 and later TensorRT-RTX know nothing but strongly typed networks and dropped the flag.
     flags = {"strongly_typed": True} if hasattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") else {}
     with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), collect_errors(library) as errors:
@@ -133,6 +133,12 @@ def make_monitor(library: Any, progress: OnProgress) -> Any:
             return max((done / max(steps, 1) for done, steps in roots), default=0.0)
 
     return Monitor()
+
+
+def clear_tf32(library: Any, config: Any) -> None:
+    """Switch off TF32, which is on by default where the library knows it."""
+    if hasattr(library.BuilderFlag, "TF32"):
+        config.clear_flag(library.BuilderFlag.TF32)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from inpaintrt.runtime.bundle import Artifact, Bundle
 from inpaintrt.runtime.errors import BackendError, BundleError, EngineBuildError, UsageError
 
 from . import build
-from .targets import LOCAL, parse_targets
+from .targets import AHEAD_OF_TIME, LOCAL, parse_targets
 
 Backend = Literal["auto", "tensorrt", "tensorrt-rtx"]
 
@@ -146,14 +146,9 @@ def _resolve(backend: str, target: str) -> str:
             "TensorRT builds only on the GPU it builds for"
         )  # fmt: skip
         raise EngineBuildError(f"--target local: {error}; {hint}") from None
-    if backend == "tensorrt-rtx" and found not in build_targets():
+    if backend == "tensorrt-rtx" and found not in AHEAD_OF_TIME:
         raise EngineBuildError(f"--target local: TensorRT-RTX does not support {found}; use --backend tensorrt")
     return found
-
-
-def build_targets() -> tuple[str, ...]:
-    """Compute capabilities that TensorRT-RTX builds for."""
-    return tuple(parse_targets("all"))
 
 
 def _build_one(order: _Order, on_start: OnStart, on_progress: build.OnProgress) -> BuiltEngine:

@@ -77,11 +77,6 @@ class Profile:
     height: tuple[int, int, int]
     width: tuple[int, int, int]
 
-    @property
-    def is_static(self) -> bool:
-        """Whether only one size is taken."""
-        return all(low == high for low, _, high in (self.batch, self.height, self.width))
-
 
 @dataclass(frozen=True)
 class DeployedInterface:

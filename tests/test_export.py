@@ -199,7 +199,7 @@ def test_the_plain_trace_is_there_to_compare(network: PConvUNet, tmp_path: Path)
 def test_modes_of_the_network_are_given_back(tmp_path: Path) -> None:
     network = PConvUNet(widths=(4, 6))
     network.train()
-    network.freeze_encoder_norm()
+    network.encoder[1].norm.eval()
     before = {name: module.training for name, module in network.named_modules()}
     export_onnx(network, tmp_path, interface=network.interface(), size=(16, 16), precisions=("fp32",))
     assert {name: module.training for name, module in network.named_modules()} == before

@@ -121,16 +121,6 @@ def test_unet_trains_and_sees_nothing_of_the_holes() -> None:
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
-def test_frozen_encoder_norm_does_not_move() -> None:
-    network = PConvUNet(widths=(4, 6))
-    network.train()
-    network.freeze_encoder_norm()
-    before = network.encoder[1].norm.running_mean.clone()
-    network(torch.rand(2, 3, 16, 16), torch.ones(2, 1, 16, 16))
-    assert torch.equal(network.encoder[1].norm.running_mean, before)
-    assert not network.encoder[1].norm.weight.requires_grad
-
-
 def test_foreign_network_differs_without_its_mask() -> None:
     # The networks the other tests compare with do depend on the mask.
     network = randomise(ChannelWideUNet())

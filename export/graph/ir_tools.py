@@ -19,12 +19,6 @@ def constant(value: ir.Value | None) -> Array | None:
     return None if tensor is None else tensor.numpy()
 
 
-def scalar(value: ir.Value | None) -> float | None:
-    """A constant of one element as a number, or None."""
-    array = constant(value)
-    return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
-
-
 def add_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     """Register an initializer with a name that is still free."""
     free, number = name, 1
@@ -82,14 +76,6 @@ def only_use(value: ir.Value | None, op: str) -> ir.Node | None:
 def describe(node: ir.Node) -> str:
     """How a node is called in messages: operator and the name of what it makes."""
     return f"{node.op_type} {node.outputs[0].name}"
-
-
-def channels(value: ir.Value) -> int | None:
-    """The static number of channels of an [N,C,H,W] value, or None."""
-    if value.shape is None or len(value.shape) != 4:
-        return None
-    size = value.shape[1]
-    return size if isinstance(size, int) else None
 
 
 def plane(array: Array, rank: int = 4) -> Array:

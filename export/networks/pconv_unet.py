@@ -117,10 +117,3 @@ class PConvUNet(nn.Module):
     def interface(self, **pixel_range: Any) -> Interface:
         """The network's `Interface`; `pixel_range` is `image_range`, or `mean` and `std`, as it was trained."""
         return Interface(premask=False, size_multiple=self.size_multiple, **pixel_range)
-
-    def freeze_encoder_norm(self) -> None:
-        """Stop the encoder's batch norms from learning and from tracking, for fine-tuning (section 4.2)."""
-        for block in self.encoder:
-            if isinstance(block.norm, nn.BatchNorm2d):
-                block.norm.eval()
-                block.norm.requires_grad_(False)
