@@ -1,6 +1,7 @@
 """`export_onnx`: a network becomes a bundle with ONNX models."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as package_version
@@ -242,7 +243,7 @@ def _details(precision: str, report: ExportReport) -> dict[str, object]:
     return {
         "fp16_share_of_multiply_adds": round(report.half_precision_share or 0.0, 6),
         "kept_fp32": dict(half.kept),
-        "largest_probed_feature": report.feature_peak,
+        "largest_probed_feature": report.feature_peak if math.isfinite(report.feature_peak) else "infinite",
         "headroom": 1.0 if half.headroom.refused else report.headroom,
     }
 

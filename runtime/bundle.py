@@ -269,7 +269,7 @@ def old_artifacts(directory: Path) -> Sequence[Artifact]:
 
 
 def _write_document(bundle: Bundle) -> None:
-    content = json.dumps(bundle.to_document(), indent=2).encode() + b"\n"
+    content = json.dumps(bundle.to_document(), indent=2, allow_nan=False).encode() + b"\n"
     with stage(bundle.path, DOCUMENT, content) as temporary:
         temporary.replace(bundle.path / DOCUMENT)
     _sync_directory(bundle.path)

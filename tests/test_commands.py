@@ -164,6 +164,7 @@ def test_bad_checkpoints(tmp_path: Path) -> None:
         (("--network", "builtins:dict"), "returned a dict, expected a torch.nn.Module"),
         (("--network", "json:loads", "--network-args", "{"), "--network-args is no JSON"),
         (("--network", "json:loads", "--network-args", "[]"), "must be a JSON object"),
+        (("--network", "json:loads", "--network-args", '{"a": NaN}'), "NaN is no JSON number"),
         (("--network-args", "{}", "x.pth"), "--network-args needs --network"),
         (("x.pth", "--size", "512by512"), "--size 512by512: expected HEIGHTxWIDTH"),
         (("x.pth", "--size", "64", "--dynamic", "1,2,3"), "exclude each other"),

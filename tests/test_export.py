@@ -240,6 +240,17 @@ def test_networks_that_cannot_be_exported_are_named(tmp_path: Path, returned: An
     assert not (tmp_path / "b").exists()
 
 
+def test_a_network_that_overflows_is_exported_and_says_so(tmp_path: Path) -> None:
+    network = PConvUNet(widths=(4, 6))
+    randomise(network)
+    with torch.no_grad():
+        for block in network.encoder:
+            block.conv.conv.weight.mul_(1e30)
+    bundle = export_onnx(network, tmp_path, interface=network.interface(), size=(16, 16))
+    assert Bundle.open(tmp_path) == bundle
+    assert bundle.onnx("fp16").details["largest_probed_feature"] == "infinite"
+
+
 def test_a_directory_with_other_files_is_left_alone(network: PConvUNet, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(BundleError, match="holds other files and is no bundle"):
