@@ -20,6 +20,7 @@ from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
 
 from .deployed import TensorNetwork
 from .graph.clean_up import clean_up, infer_types
+from .graph.collapse_masks import collapse_masks
 from .graph.feature_peak import feature_peak
 from .graph.fold_batch_norm import fold_batch_norm
 from .graph.half_precision import HalfPrecisionReport, to_half_precision
@@ -197,7 +198,7 @@ def _make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.P
     report = ExportReport(updated_mask_output=traced.updated_mask_output)
     if options.optimize:
         model = clean_up(model)
-        for optimisation in (normalise_ratio, fold_batch_norm):
+        for optimisation in (collapse_masks, normalise_ratio, fold_batch_norm):
             model, done = optimisation(model)
             report.passes.append(done)
         model = clean_up(model)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from inpaintrt.export.deployed import TensorNetwork
 from inpaintrt.export.graph.clean_up import clean_up
+from inpaintrt.export.graph.collapse_masks import collapse_masks
 from inpaintrt.export.graph.feature_peak import feature_peak
 from inpaintrt.export.graph.fold_batch_norm import fold_batch_norm
 from inpaintrt.export.graph.half_precision import to_half_precision
@@ -112,6 +113,61 @@ def test_adding_nothing_is_dropped_and_adding_something_is_not() -> None:
     assert operators(traced(Layer(lambda s, x, m: s.conv(x) + small)))["Add"] == 1
     # a zero that enlarges what it is added to
     assert operators(traced(Layer(lambda s, x, m: (s.conv(x)[:, :1] + torch.zeros(1, 3, 1, 1)) * m)))["Add"] == 1
+
+
+def test_identical_mask_channels_are_carried_once() -> None:
+    model = traced(dividing_trained_scale(), mask_channels=3)
+    collapsed, report = collapse_masks(model)
+    assert len(report.changed) == 6
+    assert_same(model, collapsed)
+    path = analyse_mask_path(collapsed)
+    mask_convolutions = [n for n in collapsed.graph if n.op_type == "Conv" and n.outputs[0] in path.mask_only]
+    assert [node.outputs[0].shape[1] for node in mask_convolutions] == [1] * 6
+    # the decoder's masks have one plane for each part of its features
+    assert [node.inputs[0].shape[1] for node in mask_convolutions] == [1, 1, 1, 2, 2, 2]
+    before, after = (multiply_adds(each, SHAPES)[ir.DataType.FLOAT] for each in (model, collapsed))
+    assert after < 0.52 * before
+
+
+def ones(inputs_: int, outputs: int) -> Tensor:
+    return torch.ones(outputs, inputs_, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("masked", "shrinks"),
+    [
+        (lambda m: F.conv2d(m.expand(-1, 3, -1, -1), ones(3, 3), padding=1), True),
+        (lambda m: F.conv2d(m.repeat(1, 3, 1, 1), ones(3, 3), padding=1), True),
+        (lambda m: F.conv2d(torch.cat([m, m, 1 - m], 1), ones(3, 3), padding=1), True),
+        (lambda m: F.conv2d(m.expand(-1, 3, -1, -1), torch.arange(81.0).view(3, 3, 3, 3), padding=1), True),
+        (
+            lambda m: F.conv2d(
+                m.expand(-1, 3, -1, -1) * torch.tensor([1.0, 2, 3]).view(3, 1, 1), ones(3, 3)[:, :, 1:2, 1:2]
+            ),
+            True,
+        ),
+        (lambda m: F.conv2d(m.expand(-1, 3, -1, -1), torch.ones(3, 1, 3, 3), padding=1, groups=3), False),
+        (lambda m: F.max_pool2d(F.conv2d(m, ones(1, 3), padding=1), 3, 1, 1) * torch.ones(1, 3, 1, 1), True),
+        (lambda m: (F.conv2d(m, ones(1, 3), padding=1) == 0).float().masked_fill(m == 0, 0.5), True),
+    ],
+)
+def test_collapsing_is_exact_whatever_the_mask_path_does(masked: Any, shrinks: bool) -> None:
+    model = traced(Layer(lambda s, x, m: s.conv(x * m) * masked(m)))
+    collapsed, report = collapse_masks(model)
+    assert bool(report.changed) == shrinks
+    assert_same(model, collapsed)
+
+
+def test_a_wide_mask_that_widens_one_feature_stays_wide() -> None:
+    model = traced(Layer(lambda s, x, m: s.conv(x)[:, :1] * F.conv2d(m, ones(1, 3), padding=1)))
+    collapsed, _ = collapse_masks(model)
+    assert_same(model, collapsed)
+
+
+def test_a_wide_updated_mask_keeps_its_shape() -> None:
+    model = traced(dividing_trained_scale(), mask_channels=3)
+    collapsed, _ = collapse_masks(model)
+    assert [run(each, inputs())[1].shape for each in (model, collapsed)] == [(1, 3, SIZE, SIZE)] * 2
 
 
 def test_ranges_of_constants_that_are_not_folded() -> None:
@@ -290,7 +346,7 @@ def test_headroom_refuses_what_is_not_homogeneous(treatment: Any, reason: str) -
 
 def half_of(network: nn.Module, mask_channels: int = 1, keep: tuple[str, ...] = ()) -> tuple[ir.Model, Any]:
     model = traced(network, mask_channels)
-    for optimisation in (normalise_ratio, fold_batch_norm):
+    for optimisation in (collapse_masks, normalise_ratio, fold_batch_norm):
         model, _ = optimisation(model)
     return to_half_precision(clean_up(model), keep)
 
@@ -337,7 +393,7 @@ def test_mask_path_stays_single_and_nearly_all_work_is_half() -> None:
     feature_convolutions = [n for n in half.graph if n.op_type == "Conv" and n.outputs[0] in path.image_dependent]
     assert {node.outputs[0].dtype for node in feature_convolutions} == {ir.DataType.FLOAT16}
     assert report.kept == []
-    assert 0.4 < half_precision_share(half, SHAPES) < 0.6  # the mask convolutions are still channel-wide
+    assert half_precision_share(half, SHAPES) > 0.97
 
 
 def test_an_infinite_ratio_is_clipped_before_its_cast() -> None:
@@ -376,7 +432,7 @@ def test_multiply_adds_are_counted() -> None:
 def test_passes_do_not_change_what_they_are_given() -> None:
     model = traced(dividing_trained_scale(), mask_channels=3)
     before = ir.to_proto(model).SerializeToString(deterministic=True)
-    for change in (clean_up, normalise_ratio, fold_batch_norm, to_half_precision):
+    for change in (clean_up, collapse_masks, normalise_ratio, fold_batch_norm, to_half_precision):
         change(model)
     add_headroom(model, 0.5)
     assert ir.to_proto(model).SerializeToString(deterministic=True) == before

@@ -1,0 +1,261 @@
+r"""Mask channels that are identical, carried once.
+
+Many layers carry a mask with as many channels as the features and convolve it with ones, which doubles the
+multiply-adds of the network and its file. Here every value of the mask path gets its *groups*: runs of channels that
+are proven identical. A value with groups of sizes `C_1 ... C_G` is then computed with `G` channels instead of
+`C_1 + ... + C_G`::
+
+    conv_W(m)[o]  =  sum_g (sum_{c in g} W[o, c]) * m_g          and output channels o with equal rows are one group
+
+Concatenation joins groups; resampling, pooling and everything pointwise keep them. Where a mask of one group meets
+features it broadcasts. Where one of several groups multiplies a concatenation of features, each part is multiplied by
+its own plane::
+
+    cat(a, b) * cat(m_1, m_2)  =  cat(a * m_1, b * m_2)
+
+A value is left as it is where a rule does not apply; its users see it as before.
+"""
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from .clean_up import remove_unused
+from .ir_tools import Array, add_constant, constant, insert_before
+from .mask_path import MaskPath, analyse_mask_path
+from .report import PassReport
+
+Groups = tuple[int, ...]
+
+POINTWISE = frozenset(
+    {
+        "Abs", "Add", "And", "Cast", "Clip", "Div", "Equal", "Greater", "GreaterOrEqual", "Identity", "Less",
+        "LessOrEqual", "Max", "Min", "Mul", "Neg", "Not", "Or", "Reciprocal", "Relu", "Sub", "Where",
+    }
+)  # fmt: skip
+"""Operators whose result at a place depends on their operands at that place alone."""
+
+BY_CHANNEL = frozenset({"AveragePool", "MaxPool", "Resize"})
+"""Operators that treat every channel for itself and alike."""
+
+
+def collapse_masks(model: ir.Model) -> tuple[ir.Model, PassReport]:
+    """Carry identical mask channels once, in a copy of `model`; the report names the convolutions that shrank."""
+    model = model.clone()
+    report = PassReport("collapse_masks")
+    collapse = _Collapse(model.graph, analyse_mask_path(model), report)
+    for node in list(model.graph):
+        collapse.visit(node)
+    collapse.finish_outputs()
+    return remove_unused(model), report
+
+
+def _channels(value: ir.Value | None) -> int | None:
+    """The static number of channels of an [N,C,H,W] value, or None."""
+    if value is None or value.shape is None or len(value.shape) != 4:
+        return None
+    size = value.shape[1]
+    return size if isinstance(size, int) else None
+
+
+class _Collapse:
+    """The narrow form of each wide value of the mask path, [N,G,H,W], and the sizes of its groups."""
+
+    def __init__(self, graph: ir.Graph, mask_path: MaskPath, report: PassReport):
+        self.graph = graph
+        self.mask_path = mask_path
+        self.report = report
+        self.narrow: dict[ir.Value, ir.Value] = {}
+        self.groups: dict[ir.Value, Groups] = {}
+
+    def visit(self, node: ir.Node) -> None:
+        if any(value in self.mask_path.image_dependent for value in node.outputs):
+            self._meet_features(node)
+        elif len(node.outputs) == 1 and not node.domain:
+            self._narrow_node(node)
+
+    def finish_outputs(self) -> None:
+        """Outputs of the graph keep their shape."""
+        for index, value in enumerate(self.graph.outputs):
+            if value in self.narrow and len(self.groups[value]) == 1:
+                shape = add_constant(self.graph, "channels", np.array([1, self.groups[value][0], 1, 1], np.int64))
+                node = ir.node("Expand", [self.narrow[value], shape], num_outputs=1)
+                node.outputs[0].type, node.outputs[0].shape = value.type, value.shape
+                self.graph.append(node)
+                self.graph.outputs[index] = node.outputs[0]
+                node.outputs[0].name, value.name = value.name, f"{value.name}_wide"
+
+    def _set(self, wide: ir.Value, narrow: ir.Value, groups: Groups) -> None:
+        self.narrow[wide] = narrow
+        self.groups[wide] = groups
+
+    def _form(self, value: ir.Value | None) -> tuple[ir.Value, Groups] | None:
+        """Narrow form and groups of an operand; what has none is its own, with a group for each channel."""
+        if value is None:
+            return None
+        if value in self.narrow:
+            return self.narrow[value], self.groups[value]
+        channels = _channels(value)
+        return (value, (1,) * channels) if value in self.mask_path.mask_only and channels is not None else None
+
+    def _narrow_node(self, node: ir.Node) -> None:
+        output = node.outputs[0]
+        wide = _channels(output)
+        if wide is None:
+            return
+        if node.op_type == "Expand":
+            self._expand(node, output, wide)
+        elif output in self.mask_path.mask_only:
+            if node.op_type == "Conv":
+                self._convolve(node, output)
+            elif wide > 1 and node.op_type == "Concat":
+                self._concatenate(node, output)
+            elif wide > 1 and node.op_type in BY_CHANNEL:
+                self._by_channel(node, output)
+            elif wide > 1 and node.op_type in POINTWISE:
+                self._pointwise(node, output)
+
+    def _expand(self, node: ir.Node, output: ir.Value, wide: int) -> None:
+        source = node.inputs[0]
+        assert source is not None
+        array = constant(source)
+        # A number that was only given a shape broadcasts by itself.
+        is_plane = source in self.mask_path.mask_only and _channels(source) == 1 and _same_places(source, output)
+        if wide > 1 and (is_plane or (array is not None and array.size == 1)):
+            self._set(output, source, (wide,))
+
+    def _convolve(self, node: ir.Node, output: ir.Value) -> None:
+        form, weight = self._form(node.inputs[0]), constant(node.inputs[1])
+        bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        group = node.attributes["group"].as_int() if "group" in node.attributes else 1
+        has_other_bias = len(node.inputs) > 2 and node.inputs[2] is not None and bias is None
+        if form is None or weight is None or group != 1 or has_other_bias:
+            return
+        value, groups = form
+        edges = np.cumsum((0, *groups))
+        if edges[-1] != weight.shape[1]:
+            return
+        summed = np.add.reduceat(weight.astype(np.float64), edges[:-1], axis=1).astype(np.float32)
+        rows = summed.reshape(len(summed), -1)
+        if bias is not None:
+            rows = np.concatenate([rows, bias.reshape(-1, 1)], axis=1)
+        starts = [0, *(1 + np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1)))]
+        if summed[starts].size == weight.size:
+            return
+        inputs: list[ir.Value | None] = [value, add_constant(self.graph, f"{output.name}_window", summed[starts])]
+        if bias is not None and bias.any():
+            inputs.append(add_constant(self.graph, f"{output.name}_offset", bias[starts].astype(np.float32)))
+        narrow = self._add(node, inputs, output, len(starts))
+        self._set(output, narrow, tuple(int(size) for size in np.diff([*starts, len(rows)])))
+        self.report.change(node)
+
+    def _concatenate(self, node: ir.Node, output: ir.Value) -> None:
+        forms = [self._form(value) for value in node.inputs]
+        axis = node.attributes["axis"].as_int()
+        found = [form for form in forms if form is not None]
+        if axis != 1 or len(found) != len(forms) or all(value not in self.narrow for value in node.inputs):
+            return
+        if any(_channels(value) != len(sizes) for value, sizes in found):
+            return  # a number that stands for a plane has no places to concatenate
+        groups = tuple(size for _, sizes in found for size in sizes)
+        self._set(output, self._add(node, [value for value, _ in found], output, len(groups)), groups)
+
+    def _by_channel(self, node: ir.Node, output: ir.Value) -> None:
+        form = self._form(node.inputs[0])
+        if form is None or node.inputs[0] not in self.narrow or _channels(form[0]) != len(form[1]):
+            return
+        inputs: list[ir.Value | None] = [form[0], *node.inputs[1:]]
+        if node.op_type == "Resize":
+            scales = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+            if len(node.inputs) > 3 or scales is None or scales.size != 4 or scales.reshape(-1)[1] != 1:
+                return  # sizes name the number of channels
+        self._set(output, self._add(node, inputs, output, len(form[1])), form[1])
+
+    def _pointwise(self, node: ir.Node, output: ir.Value) -> None:
+        groups = {self.groups[value] for value in node.inputs if value in self.groups}
+        if len(groups) != 1:
+            return
+        (sizes,) = groups
+        inputs: list[ir.Value | None] = []
+        for value in node.inputs:
+            operand = self._operand(value, sizes)
+            if operand is None and value is not None:
+                return
+            inputs.append(operand)
+        # Numbers alone make no plane.
+        if not any(_channels(operand) == len(sizes) for operand in inputs if operand is not None):
+            return
+        self._set(output, self._add(node, inputs, output, len(sizes)), sizes)
+
+    def _operand(self, value: ir.Value | None, sizes: Groups) -> ir.Value | None:
+        """What stands for an operand beside values of these groups; None if it has no such form."""
+        if value is None:
+            return None
+        if value in self.narrow:
+            return self.narrow[value]
+        array = constant(value)
+        if array is None:
+            return value if _channels(value) == 1 and value in self.mask_path.mask_only else None
+        if array.size == 1:
+            return value
+        reduced = _reduce_constant(array, sizes)
+        return None if reduced is None else add_constant(self.graph, f"{value.name}_narrow", reduced)
+
+    def _add(self, node: ir.Node, inputs: list[ir.Value | None], like: ir.Value, size: int) -> ir.Value:
+        """The node again, over narrow operands."""
+        narrow = insert_before(node, node.op_type, inputs, dict(node.attributes), like=like)
+        assert like.shape is not None
+        narrow.shape = ir.Shape([like.shape[0], size, like.shape[2], like.shape[3]])
+        return narrow
+
+    def _meet_features(self, node: ir.Node) -> None:
+        for index, value in enumerate(node.inputs):
+            if value is None or value not in self.narrow:
+                continue
+            narrow, groups = self.narrow[value], self.groups[value]
+            if len(groups) == 1 and node.op_type in POINTWISE and _channels(narrow) == 1:
+                # Another operand must keep the result as wide as it was.
+                others = [operand for place, operand in enumerate(node.inputs) if place != index]
+                wide = _channels(node.outputs[0])
+                if wide is not None and any(_channels(operand) == wide for operand in others):
+                    node.replace_input_with(index, narrow)
+            elif node.op_type == "Mul":
+                self._multiply_parts(node, index, groups)
+
+    def _multiply_parts(self, node: ir.Node, index: int, groups: Groups) -> None:
+        mask, feature = node.inputs[index], node.inputs[1 - index]
+        joined = feature.producer() if feature is not None else None
+        planes = self.narrow[mask].producer() if mask is not None else None
+        if joined is None or joined.op_type != "Concat" or planes is None or planes.op_type != "Concat":
+            return
+        if joined.attributes["axis"].as_int() != 1 or tuple(_channels(part) for part in joined.inputs) != groups:
+            return
+        if any(_channels(plane) != 1 for plane in planes.inputs) or len(planes.inputs) != len(groups):
+            return
+        products: list[ir.Value | None] = [
+            insert_before(node, "Mul", [part, plane], like=part)
+            for part, plane in zip(joined.inputs, planes.inputs, strict=True)
+        ]
+        together = insert_before(node, "Concat", products, {"axis": 1}, like=node.outputs[0])
+        ir.convenience.replace_all_uses_with(node.outputs[0], together)
+
+
+def _same_places(first: ir.Value, second: ir.Value) -> bool:
+    """Whether two [N,C,H,W] values have the same N, H and W."""
+    if first.shape is None or second.shape is None:
+        return False
+    return [first.shape[axis] for axis in (0, 2, 3)] == [second.shape[axis] for axis in (0, 2, 3)]
+
+
+def _reduce_constant(array: Array, sizes: Groups) -> Array | None:
+    """One channel for each group of a constant that is the same within every group, or None."""
+    if array.ndim < 3 or array.shape[-3] not in (1, math.fsum(sizes)):
+        return None
+    if array.shape[-3] == 1:
+        return array
+    edges = np.cumsum((0, *sizes))
+    parts = np.split(array, edges[1:-1], axis=-3)
+    if not all(bool((part == part.take([0], axis=-3)).all()) for part in parts):
+        return None
+    return np.concatenate([part.take([0], axis=-3) for part in parts], axis=-3)
