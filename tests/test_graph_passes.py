@@ -129,6 +129,25 @@ def test_identical_mask_channels_are_carried_once() -> None:
     assert after < 0.52 * before
 
 
+def test_numbers_that_were_given_a_shape_broadcast() -> None:
+    # Large or dynamic shapes are not folded: zeros_like(features) stays an expansion to the shape of the features.
+    network = dividing_trained_scale()
+    interface = Interface(mask_channels=3, size_multiple=8)
+    profile = Profile((1, 2, 2), (32, 64, 64), (32, 64, 64))
+    model = clean_up(trace(TensorNetwork(network, interface).eval(), profile).model)
+    assert "Shape" not in operators(model)
+    for optimisation in (collapse_masks, normalise_ratio, fold_batch_norm):
+        model, report = optimisation(model)
+        assert report.refused == []
+    assert operators(clean_up(model))["Conv"] == 12
+    feed = inputs()
+    with torch.no_grad():
+        expected = TensorNetwork(network, interface)(*(torch.from_numpy(feed[name]) for name in ("image", "mask")))
+    found = run(clean_up(model), feed)
+    assert np.linalg.norm(found[0] - expected[0].numpy()) < 1e-5 * np.linalg.norm(expected[0].numpy())
+    assert (found[1] == expected[1].numpy()).all()
+
+
 def ones(inputs_: int, outputs: int) -> Tensor:
     return torch.ones(outputs, inputs_, 3, 3)
 

@@ -4,13 +4,17 @@ The trace is made without the exporter's own optimisation, because that drops `+
 makes many partial convolutions divide 0 by 0. Only rules that change no value are applied here.
 """
 
+import numpy as np
 import onnx_ir as ir
 import onnxscript.optimizer
 import onnxscript.rewriter
 from onnx_ir.passes import common
 from onnxscript.rewriter.rules.common import max_min_rule
 
-from .ir_tools import constant, replace_output
+from .ir_tools import Array, add_constant, constant, replace_output
+
+BROADCASTING = frozenset({"Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Sub", "Where"})
+"""Operators whose operands broadcast."""
 
 PASSES: tuple[type[ir.passes.InPlacePass], ...] = (
     common.CommonSubexpressionEliminationPass,
@@ -26,6 +30,8 @@ def clean_up(model: ir.Model) -> ir.Model:
     onnxscript.optimizer.fold_constants(model)
     for cleaning in PASSES:
         cleaning()(model)
+    model = infer_types(model)
+    broadcast_constants(model.graph)
     drop_zero_terms(model.graph)
     onnxscript.rewriter.rewrite(model, pattern_rewrite_rules=[max_min_rule])
     return remove_unused(infer_types(model))
@@ -34,6 +40,36 @@ def clean_up(model: ir.Model) -> ir.Model:
 def remove_unused(model: ir.Model) -> ir.Model:
     """A copy of `model` without nodes and initializers that nothing uses."""
     return common.RemoveUnusedNodesPass()(model.clone()).model
+
+
+def broadcast_constants(graph: ir.Graph) -> None:
+    """Let a number broadcast, in place, where the trace gives it the shape of its partner first.
+
+    `zeros_like(features)` is traced as an expansion to the shape of the features, which hides that it is zero and
+    makes the features have two users.
+    """
+    for node in graph:
+        if node.op_type not in BROADCASTING or node.outputs[0].shape is None:
+            continue
+        for index, value in enumerate(node.inputs):
+            number = _expanded_number(value)
+            others = [operand for place, operand in enumerate(node.inputs) if place != index and operand is not None]
+            if number is not None and any(operand.shape == node.outputs[0].shape for operand in others):
+                node.replace_input_with(index, add_constant(graph, f"{value.name if value else ''}_number", number))
+
+
+def _expanded_number(value: ir.Value | None) -> Array | None:
+    """The one number that fills a value made by Expand or ConstantOfShape, as an array without axes."""
+    node = value.producer() if value is not None else None
+    if node is None or value is None or value.dtype is None:
+        return None
+    if node.op_type == "Expand":
+        array = constant(node.inputs[0])
+        return array.reshape(()) if array is not None and array.size == 1 else None
+    if node.op_type == "ConstantOfShape":
+        tensor = node.attributes["value"].as_tensor().numpy() if "value" in node.attributes else np.zeros(1)
+        return tensor.reshape(()).astype(value.dtype.numpy())
+    return None
 
 
 def drop_zero_terms(graph: ir.Graph) -> None:

@@ -120,8 +120,8 @@ def _unfit_constant(node: ir.Node) -> str | None:
 def _unsafe_numerator(node: ir.Node, mask_path: MaskPath) -> str | None:
     """What a ratio that is tiny where everything is known scales down may be as large as the ratio allows."""
     value = node.outputs[0]
-    while len(value.uses()) == 1:
-        user = value.uses()[0].node
+    while len(users := [use.node for use in value.uses() if use.node.op_type not in ("Shape", "Size")]) == 1:
+        user = users[0]
         known = ratio_where_all_is_known(user, mask_path)
         if known is not None and known < 1:
             return f"its result is scaled down by the mask path in {describe(user)}, and may leave the FP16 range"
