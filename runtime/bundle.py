@@ -194,7 +194,7 @@ def stage(directory: Path, name: str, content: bytes) -> Iterator[Path]:
     The file is on disk (fsync) when the block begins and gone when it ends, unless it was renamed.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".partial-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{name}"
+    temporary = _temporary_path(directory, name)
     try:
         try:
             with temporary.open("xb") as file:
@@ -208,6 +208,11 @@ def stage(directory: Path, name: str, content: bytes) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _temporary_path(directory: Path, name: str) -> Path:
+    """A name that tells whose file it is, for `_left_by_dead_process`."""
+    return directory / f".partial-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{name}"
 
 
 @contextlib.contextmanager
@@ -277,7 +282,7 @@ def _write_document(bundle: Bundle) -> None:
 
 def _copy_over(source: Path, target: Path) -> None:
     """Give `source` a second name, replacing `target` by a rename; a copy where hard links are not possible."""
-    temporary = target.with_name(f".partial-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    temporary = _temporary_path(target.parent, target.name)
     try:
         try:
             os.link(source, temporary)
