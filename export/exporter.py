@@ -149,7 +149,7 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
         ),
         artifacts=artifacts,
     )
-    return _store(bundle, {f"model.{precision}.onnx": content for precision, content in contents.items()}), report
+    return _store(bundle, {artifact.path: contents[artifact.precision] for artifact in artifacts}), report
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """Networks and bundles that many tests share; small, so that the suite is quick on two cores."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +82,16 @@ def copy_bundle(bundle: Bundle, target: Path, checkpoint: Path) -> Bundle:
     values["source"]["path"] = os.path.relpath(checkpoint, target)
     document.write_text(json.dumps(values))
     return Bundle.open(target)
+
+
+def run_and_kill(program: str, arguments: list[str], seconds: float) -> None:
+    """Run a Python program in a process of its own, and kill it after so many seconds if it still runs."""
+    process = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def random_picture(height: int, width: int, seed: int = 0, share: float = 0.3) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from inpaintrt.runtime import Bundle
 
-from .conftest import random_picture
+from .conftest import random_picture, run_and_kill
 from .foreign import dividing_trained_scale
 
 COMMANDS = {
@@ -272,12 +272,7 @@ def test_a_full_disk_leaves_the_old_bundle(bundle: Bundle, checkpoint: Path) -> 
 def test_a_killed_export_leaves_the_old_bundle_or_the_new(bundle: Bundle, checkpoint: Path, seconds: float) -> None:
     program = f"from {COMMANDS['export-onnx']} import main; main()"
     arguments = [str(checkpoint), "-o", str(bundle.path), "--size", "32x32"]
-    process = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.DEVNULL)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    run_and_kill(program, arguments, seconds)
     kept = Bundle.open(bundle.path)
     assert kept.interface.profile.height[1] in (32, 64)
     for artifact in kept.artifacts:

@@ -14,7 +14,7 @@ from inpaintrt.runtime import Bundle
 from inpaintrt.runtime.backends.choice import find_engine
 from inpaintrt.runtime.errors import BackendError, BundleError, EngineBuildError, UsageError
 
-from .conftest import copy_bundle, export_checkpoint, make_network
+from .conftest import copy_bundle, export_checkpoint, make_network, run_and_kill
 
 rtx = pytest.mark.skipif(
     subprocess.run(
@@ -106,12 +106,7 @@ def test_two_builders_at_once_lose_nothing(bundle: Bundle) -> None:
 @pytest.mark.parametrize("seconds", [0.25, 0.5, 0.75, 1.0])
 def test_a_killed_builder_leaves_a_sound_bundle(bundle: Bundle, seconds: float) -> None:
     program = "import sys; from inpaintrt.engines import build_engines; build_engines(sys.argv[1], target='all')"
-    process = subprocess.Popen([sys.executable, "-c", program, str(bundle.path)])
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    run_and_kill(program, [str(bundle.path)], seconds)
     stored = Bundle.open(bundle.path)
     for artifact in stored.artifacts:
         stored.file(artifact)

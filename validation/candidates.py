@@ -7,12 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 from numpy.typing import NDArray
 
 from inpaintrt.runtime.backends import Backend
 from inpaintrt.runtime.backends.gpu import load_library, local_target
-from inpaintrt.runtime.backends.onnx_runtime import PROVIDERS
+from inpaintrt.runtime.backends.onnx_runtime import check_device, open_session
 from inpaintrt.runtime.bundle import Artifact, Bundle
 from inpaintrt.runtime.errors import BackendError
 
@@ -114,16 +113,10 @@ def _any_non_zero(hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def _open_onnx(bundle: Bundle, artifact: Artifact, device: str) -> Runner:
-    provider = PROVIDERS[device]
-    if provider not in onnxruntime.get_available_providers():
-        raise BackendError(f"onnxruntime {onnxruntime.__version__} here has no {provider}")
+    check_device(device)
     model = ir.from_proto(onnx.load_from_string(bundle.file(artifact)))
     add_outputs(model, PROBES)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(ir.to_proto(model).SerializeToString(), options, providers=[provider])
-    if provider not in session.get_providers():
-        raise BackendError(f"onnxruntime could not start {provider}")
+    session = open_session(ir.to_proto(model).SerializeToString(), device)
     names = [value.name for value in session.get_outputs()]
 
     def run(reference: Reference) -> tuple[dict[str, NDArray[Any]], str | None]:

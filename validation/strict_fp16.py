@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime
 from numpy.typing import NDArray
 
 from inpaintrt.export.graph.ir_tools import add_constant, constant, describe
+from inpaintrt.runtime.backends.onnx_runtime import open_session
 
 FLAGS = "non_finite_flags"
 
@@ -39,9 +39,7 @@ class StrictFp16:
         rounded, self._checked = round_every_value(model)
         add_outputs(rounded, probes)
         self._names = [str(value.name) for value in rounded.graph.outputs]
-        self._session = onnxruntime.InferenceSession(
-            ir.to_proto(rounded).SerializeToString(), _unoptimised(), providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(ir.to_proto(rounded).SerializeToString(), "cpu", optimise=False)
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> StrictResult:
         """Evaluate once."""
@@ -114,10 +112,3 @@ def add_outputs(model: ir.Model, names: tuple[str, ...]) -> None:
         for value in node.outputs:
             if value.name in names and value.name not in there:
                 model.graph.outputs.append(value)
-
-
-def _unoptimised() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    return options

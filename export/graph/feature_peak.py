@@ -6,10 +6,10 @@ known, one of which a few are, and one without holes.
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime
 from numpy.typing import NDArray
 
 from inpaintrt.export.interface import Interface
+from inpaintrt.runtime.backends.onnx_runtime import open_session
 
 from .mask_path import analyse_mask_path
 
@@ -37,9 +37,7 @@ def feature_peak(model: ir.Model, interface: Interface, shape: tuple[int, int, i
                 model.graph.insert_after(node, [magnitude, peak])
                 peaks.append(peak.outputs[0])
     model.graph.outputs[:] = peaks
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(ir.to_proto(model).SerializeToString(), options, ["CPUExecutionProvider"])
+    session = open_session(ir.to_proto(model).SerializeToString(), "cpu")
     largest = 0.0
     for image, mask in _probes(interface, shape):
         found = np.array(session.run(None, {"image": image, "mask": mask}), dtype=np.float64)

@@ -28,25 +28,15 @@ class OnnxRuntimeBackend:
             BackendError: if ONNX Runtime lacks the device, or cannot load the model.
             BundleError: if the model is missing or altered.
         """
-        import onnxruntime  # only when used
-
         self.name = f"onnxruntime-{device} {precision}"
-        provider = PROVIDERS[device]
-        if provider not in onnxruntime.get_available_providers():
-            raise BackendError(
-                f"onnxruntime {onnxruntime.__version__} here has no {provider}; on a GPU machine "
-                "pip uninstall onnxruntime, then pip install --force-reinstall onnxruntime-gpu"
-            )
+        check_device(device)
         model = bundle.file(bundle.onnx(precision))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = min(threads, os.cpu_count() or 1)
-        options.log_severity_level = 3
         try:
-            self._session: Any = onnxruntime.InferenceSession(model, options, providers=[provider])
+            self._session: Any = open_session(model, device, threads)
+        except BackendError:
+            raise
         except Exception as error:  # ONNX Runtime's exceptions share no base
             raise BackendError(f"onnxruntime cannot load the {precision} model: {error}") from error
-        if provider not in self._session.get_providers():
-            raise BackendError(f"onnxruntime could not start {provider}: is a driver for its CUDA version installed?")
 
     def run(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """As `Backend.run`."""
@@ -58,3 +48,47 @@ class OnnxRuntimeBackend:
     def close(self) -> None:
         """As `Backend.close`."""
         self._session = None
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that the installed ONNX Runtime was not built for.
+
+    Raises:
+        BackendError: saying how to get one that was.
+    """
+    import onnxruntime  # only when used
+
+    provider = PROVIDERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise BackendError(
+            f"onnxruntime {onnxruntime.__version__} here has no {provider}; on a GPU machine "
+            "pip uninstall onnxruntime, then pip install --force-reinstall onnxruntime-gpu"
+        )
+
+
+def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = True) -> Any:
+    """An ONNX Runtime session on a device, quiet, and never silently on another one.
+
+    Args:
+        model: content of an ONNX file.
+        device: `cpu` or `cuda`.
+        threads: for one operator on the CPU, at most as many as there are CPUs; 0 leaves it to ONNX Runtime.
+        optimise: False to run the graph exactly as it is.
+
+    Raises:
+        BackendError: if the device cannot be used. A model that does not load raises ONNX Runtime's own exception.
+    """
+    import onnxruntime  # only when used
+
+    check_device(device)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(threads, os.cpu_count() or 1)
+    options.log_severity_level = 3
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, options, providers=[PROVIDERS[device]])
+    if PROVIDERS[device] not in session.get_providers():
+        raise BackendError(
+            f"onnxruntime could not start {PROVIDERS[device]}: is a driver for its CUDA version installed?"
+        )
+    return session
