@@ -19,6 +19,7 @@ from inpaintrt.runtime.bundle import Bundle, DeployedInterface, Profile
 from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
 
 from .deployed import TensorNetwork
+from .graph.before_upsampling import compute_before_upsampling
 from .graph.clean_up import clean_up, infer_types
 from .graph.collapse_masks import collapse_masks
 from .graph.feature_peak import feature_peak
@@ -31,6 +32,7 @@ from .graph.mask_path import analyse_mask_path
 from .graph.multiply_adds import half_precision_share
 from .graph.normalise_ratio import normalise_ratio
 from .graph.report import PassReport
+from .graph.sub_pixel import sub_pixel
 from .interface import Interface
 from .source import Source, from_module, relative_record
 from .trace import trace
@@ -126,7 +128,7 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
     if output.exists() and not output.is_dir():
         raise BundleError(f"{output}: is a file; a bundle is a directory")
     with evaluating(source.network):
-        models, report = _make_models(source, options)
+        models, report = make_models(source, options)
     contents = {precision: _serialise(model) for precision, model in models.items()}
     artifacts = tuple(
         bundles.describe_file(
@@ -191,27 +193,31 @@ def _check_order(name: str, limits: tuple[int, int, int]) -> None:
         raise UsageError(f"{name} {low},{best},{high}: expected 1 <= smallest <= best <= largest")
 
 
-def _make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Precision, ir.Model], ExportReport]:
+def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Precision, ir.Model], ExportReport]:
     network = TensorNetwork(source.network, source.interface).eval()
     traced = trace(network, options.profile, optimize=not options.optimize)
     model = traced.model
     report = ExportReport(updated_mask_output=traced.updated_mask_output)
     if options.optimize:
         model = clean_up(model)
-        for optimisation in (collapse_masks, normalise_ratio, fold_batch_norm):
+        for optimisation in (collapse_masks, normalise_ratio, fold_batch_norm, compute_before_upsampling):
             model, done = optimisation(model)
             report.passes.append(done)
         model = clean_up(model)
     _check_finite(source.network, model)
     report.mask_path_values = len(analyse_mask_path(model).mask_only)
+    # FP16 rounds a summed kernel once; the FP32 file does not grow with what its runtime can sum.
+    summed, upsampling = sub_pixel(model) if options.optimize else (model, None)
+    report.passes += [upsampling] if upsampling is not None else []
     models: dict[bundles.Precision, ir.Model] = {}
     for precision in options.precisions:
-        converted = model
-        if precision == "fp16":
+        if precision == "fp32":
+            converted = sub_pixel(model, "as trained")[0] if options.optimize else model
+        else:
             shapes = _best_shapes(options.profile)
-            report.feature_peak = feature_peak(model, source.interface, shapes["image"])
+            report.feature_peak = feature_peak(summed, source.interface, shapes["image"])
             report.headroom = scale_for(report.feature_peak)
-            converted, report.half_precision = to_half_precision(model, options.keep_fp32, report.headroom)
+            converted, report.half_precision = to_half_precision(summed, options.keep_fp32, report.headroom)
             report.half_precision_share = half_precision_share(converted, shapes)
         models[precision] = add_image_io(converted, source.interface) if options.io == "image" else converted
     return models, report

@@ -1,6 +1,7 @@
 """From a PyTorch network to a raw ONNX graph."""
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
@@ -50,7 +51,7 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(batch, 3, height, width, generator=generator)
     mask = (torch.rand(batch, 1, height, width, generator=generator) > 0.3).float()
-    outputs = _call(network, image, mask)
+    outputs = _call(_without_memory(network), image, mask)
     if outputs[0].shape != image.shape:
         raise NetworkError(
             f"the picture the network returns has shape {tuple(outputs[0].shape)}, expected {tuple(image.shape)}; "
@@ -73,7 +74,16 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     except Exception as error:
         raise NetworkError(f"PyTorch cannot export the network: {_innermost(error)}") from error
     assert program is not None
+    _check_axes(program.model.graph, dynamic)
     return _select_outputs(program.model)
+
+
+def _without_memory(network: TensorNetwork) -> TensorNetwork:
+    """A copy, so that what a layer keeps from this call, such as the ratio of the last size, is not traced."""
+    try:
+        return copy.deepcopy(network)
+    except RuntimeError:  # it keeps a tensor with a gradient of a call before this one
+        return network
 
 
 def _call(network: TensorNetwork, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -102,6 +112,18 @@ def _dimension(name: str, limits: tuple[int, int, int], multiple: int) -> Any:
     if multiple == 1:
         return torch.export.Dim(name, min=low, max=high)
     return multiple * torch.export.Dim(f"{name}_units", min=low // multiple, max=high // multiple)
+
+
+def _check_axes(graph: ir.Graph, dynamic: dict[int, Any]) -> None:
+    """Refuse a graph that is fixed to the sizes it was traced with, which the tracer says nothing about."""
+    names = {0: "batch size", 2: "height", 3: "width"}
+    for value in graph.inputs:
+        fixed = [axis for axis in dynamic if value.shape is not None and isinstance(value.shape[axis], int)]
+        if fixed:
+            raise NetworkError(
+                f"the network's code fixes the {names[fixed[0]]} to that of its first call; export one size "
+                "(--size HxW --batch N), or see to it that nothing in forward depends on the sizes seen before"
+            )
 
 
 def _select_outputs(model: ir.Model) -> Trace:

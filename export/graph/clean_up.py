@@ -12,6 +12,8 @@ from onnx_ir.passes import common
 from onnxscript.rewriter.rules.common import max_min_rule
 
 from .ir_tools import Array, add_constant, constant, replace_output
+from .masked_assignment import assignments_to_choices
+from .single_precision import to_single_precision
 
 BROADCASTING = frozenset({"Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Sub", "Where"})
 """Operators whose operands broadcast."""
@@ -26,13 +28,14 @@ PASSES: tuple[type[ir.passes.InPlacePass], ...] = (
 
 def clean_up(model: ir.Model) -> ir.Model:
     """A copy of `model` that computes the same with fewer nodes, its types and shapes inferred."""
-    model = model.clone()
+    model = to_single_precision(model)
     onnxscript.optimizer.fold_constants(model)
     for cleaning in PASSES:
         cleaning()(model)
     model = infer_types(model)
     broadcast_constants(model.graph)
     drop_zero_terms(model.graph)
+    assignments_to_choices(model.graph)
     onnxscript.rewriter.rewrite(model, pattern_rewrite_rules=[max_min_rule])
     return remove_unused(infer_types(model))
 

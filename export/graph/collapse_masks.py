@@ -7,7 +7,9 @@ are proven identical. A value with groups of sizes `C_1 ... C_G` is then compute
 
     conv_W(m)[o]  =  sum_g (sum_{c in g} W[o, c]) * m_g          and output channels o with equal rows are one group
 
-Concatenation joins groups; resampling, pooling and everything pointwise keep them. Where a mask of one group meets
+A convolution with groups of its own is one whose other weights are zero, and a sum or mean over channels one whose
+kernel is a single place. Concatenation joins groups; resampling, pooling, padding, cropping and everything pointwise
+keep them. Where a mask of one group meets
 features it broadcasts. Where one of several groups multiplies a concatenation of features, each part is multiplied by
 its own plane::
 
@@ -16,13 +18,14 @@ its own plane::
 A value is left as it is where a rule does not apply; its users see it as before.
 """
 
+import itertools
 import math
 
 import numpy as np
 import onnx_ir as ir
 
 from .clean_up import remove_unused
-from .ir_tools import Array, add_constant, constant, insert_before
+from .ir_tools import Array, add_constant, channels, constant, insert_before
 from .mask_path import MaskPath, analyse_mask_path
 from .report import PassReport
 
@@ -36,8 +39,11 @@ POINTWISE = frozenset(
 )  # fmt: skip
 """Operators whose result at a place depends on their operands at that place alone."""
 
-BY_CHANNEL = frozenset({"AveragePool", "MaxPool", "Resize"})
-"""Operators that treat every channel for itself and alike."""
+BY_CHANNEL = frozenset({"AveragePool", "MaxPool", "Pad", "Resize", "Slice"})
+"""Operators that treat every channel for itself and alike, if they are not told to do otherwise."""
+
+OVER_CHANNELS = frozenset({"ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"})
+"""Operators that may take all channels together."""
 
 
 def collapse_masks(model: ir.Model) -> tuple[ir.Model, PassReport]:
@@ -49,14 +55,6 @@ def collapse_masks(model: ir.Model) -> tuple[ir.Model, PassReport]:
         collapse.visit(node)
     collapse.finish_outputs()
     return remove_unused(model), report
-
-
-def _channels(value: ir.Value | None) -> int | None:
-    """The static number of channels of an [N,C,H,W] value, or None."""
-    if value is None or value.shape is None or len(value.shape) != 4:
-        return None
-    size = value.shape[1]
-    return size if isinstance(size, int) else None
 
 
 class _Collapse:
@@ -96,12 +94,12 @@ class _Collapse:
             return None
         if value in self.narrow:
             return self.narrow[value], self.groups[value]
-        channels = _channels(value)
-        return (value, (1,) * channels) if value in self.mask_path.mask_only and channels is not None else None
+        count = channels(value)
+        return (value, (1,) * count) if value in self.mask_path.mask_only and count is not None else None
 
     def _narrow_node(self, node: ir.Node) -> None:
         output = node.outputs[0]
-        wide = _channels(output)
+        wide = channels(output)
         if wide is None:
             return
         if node.op_type == "Expand":
@@ -115,28 +113,29 @@ class _Collapse:
                 self._by_channel(node, output)
             elif wide > 1 and node.op_type in POINTWISE:
                 self._pointwise(node, output)
+            elif wide == 1 and node.op_type in OVER_CHANNELS:
+                self._reduce(node, output)
 
     def _expand(self, node: ir.Node, output: ir.Value, wide: int) -> None:
         source = node.inputs[0]
         assert source is not None
         array = constant(source)
         # A number that was only given a shape broadcasts by itself.
-        is_plane = source in self.mask_path.mask_only and _channels(source) == 1 and _same_places(source, output)
+        is_plane = source in self.mask_path.mask_only and channels(source) == 1 and _same_places(source, output)
         if wide > 1 and (is_plane or (array is not None and array.size == 1)):
             self._set(output, source, (wide,))
 
     def _convolve(self, node: ir.Node, output: ir.Value) -> None:
         form, weight = self._form(node.inputs[0]), constant(node.inputs[1])
         bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
-        group = node.attributes["group"].as_int() if "group" in node.attributes else 1
         has_other_bias = len(node.inputs) > 2 and node.inputs[2] is not None and bias is None
-        if form is None or weight is None or group != 1 or has_other_bias:
+        if form is None or weight is None or has_other_bias:
             return
         value, groups = form
-        edges = np.cumsum((0, *groups))
-        if edges[-1] != weight.shape[1]:
+        convolution_groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
+        if sum(groups) != weight.shape[1] * convolution_groups:
             return
-        summed = np.add.reduceat(weight.astype(np.float64), edges[:-1], axis=1).astype(np.float32)
+        summed = _sum_inputs(weight, groups, convolution_groups).astype(np.float32)
         rows = summed.reshape(len(summed), -1)
         if bias is not None:
             rows = np.concatenate([rows, bias.reshape(-1, 1)], axis=1)
@@ -146,7 +145,7 @@ class _Collapse:
         inputs: list[ir.Value | None] = [value, add_constant(self.graph, f"{output.name}_window", summed[starts])]
         if bias is not None and bias.any():
             inputs.append(add_constant(self.graph, f"{output.name}_offset", bias[starts].astype(np.float32)))
-        narrow = self._add(node, inputs, output, len(starts))
+        narrow = self._add(node, inputs, output, len(starts), without="group")
         self._set(output, narrow, tuple(int(size) for size in np.diff([*starts, len(rows)])))
         self.report.change(node)
 
@@ -156,21 +155,63 @@ class _Collapse:
         found = [form for form in forms if form is not None]
         if axis != 1 or len(found) != len(forms) or all(value not in self.narrow for value in node.inputs):
             return
-        if any(_channels(value) != len(sizes) for value, sizes in found):
+        if any(channels(value) != len(sizes) for value, sizes in found):
             return  # a number that stands for a plane has no places to concatenate
         groups = tuple(size for _, sizes in found for size in sizes)
         self._set(output, self._add(node, [value for value, _ in found], output, len(groups)), groups)
 
     def _by_channel(self, node: ir.Node, output: ir.Value) -> None:
         form = self._form(node.inputs[0])
-        if form is None or node.inputs[0] not in self.narrow or _channels(form[0]) != len(form[1]):
+        if form is None or node.inputs[0] not in self.narrow or channels(form[0]) != len(form[1]):
+            return
+        if channels(output) != sum(form[1]):
             return
         inputs: list[ir.Value | None] = [form[0], *node.inputs[1:]]
-        if node.op_type == "Resize":
-            scales = constant(node.inputs[2]) if len(node.inputs) > 2 else None
-            if len(node.inputs) > 3 or scales is None or scales.size != 4 or scales.reshape(-1)[1] != 1:
-                return  # sizes name the number of channels
+        if node.op_type == "Resize" and not self._resizes_places(node, inputs, len(form[1])):
+            return
+        if node.op_type == "Pad" and not _pads_places(node):
+            return
+        if node.op_type == "Slice" and not _slices_places(node):
+            return
         self._set(output, self._add(node, inputs, output, len(form[1])), form[1])
+
+    def _resizes_places(self, node: ir.Node, inputs: list[ir.Value | None], count: int) -> bool:
+        """Whether a Resize leaves channels alone; sizes, which name their number, become those for `count` channels."""
+        scales = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        if scales is not None and scales.size:
+            return scales.size == 4 and scales.reshape(-1)[1] == 1
+        if len(node.inputs) < 4 or "axes" in node.attributes:
+            return "axes" in node.attributes and 1 not in node.attributes["axes"].as_ints()
+        sizes = node.inputs[3]
+        array, joined = constant(sizes), sizes.producer() if sizes is not None else None
+        number = np.array([count], dtype=np.int64)
+        if array is not None and array.size == 4:
+            fixed = np.concatenate([array[:1], number, array[2:]]).astype(np.int64)
+            inputs[3] = add_constant(self.graph, "sizes", fixed)
+            return True
+        if joined is None or joined.op_type != "Concat" or len(joined.inputs) != 4:
+            return False
+        parts = [*joined.inputs[:1], add_constant(self.graph, "channels", number), *joined.inputs[2:]]
+        inputs[3] = insert_before(node, "Concat", parts, {"axis": 0}, like=sizes)
+        return True
+
+    def _reduce(self, node: ir.Node, output: ir.Value) -> None:
+        form = self._form(node.inputs[0])
+        axes = constant(node.inputs[1]) if len(node.inputs) > 1 else None
+        keeps = "keepdims" not in node.attributes or node.attributes["keepdims"].as_int()
+        if form is None or node.inputs[0] not in self.narrow or axes is None or axes.tolist() not in ([1], [-3]):
+            return
+        value, groups = form
+        if channels(value) != len(groups) or not keeps:
+            return
+        if node.op_type in ("ReduceMax", "ReduceMin"):
+            self._set(output, self._add(node, [value, node.inputs[1]], output, 1), (1,))
+            return
+        share = sum(groups) if node.op_type == "ReduceMean" else 1
+        weight = (np.array(groups, dtype=np.float64) / share).astype(np.float32).reshape(1, -1, 1, 1)
+        kernel = add_constant(self.graph, f"{output.name}_channels", weight)
+        narrow = insert_before(node, "Mul" if len(groups) == 1 else "Conv", [value, kernel], like=output)
+        self._set(output, narrow, (1,))
 
     def _pointwise(self, node: ir.Node, output: ir.Value) -> None:
         groups = {self.groups[value] for value in node.inputs if value in self.groups}
@@ -184,7 +225,7 @@ class _Collapse:
                 return
             inputs.append(operand)
         # Numbers alone make no plane.
-        if not any(_channels(operand) == len(sizes) for operand in inputs if operand is not None):
+        if not any(channels(operand) == len(sizes) for operand in inputs if operand is not None):
             return
         self._set(output, self._add(node, inputs, output, len(sizes)), sizes)
 
@@ -196,15 +237,18 @@ class _Collapse:
             return self.narrow[value]
         array = constant(value)
         if array is None:
-            return value if _channels(value) == 1 and value in self.mask_path.mask_only else None
+            return value if channels(value) == 1 and value in self.mask_path.mask_only else None
         if array.size == 1:
             return value
         reduced = _reduce_constant(array, sizes)
         return None if reduced is None else add_constant(self.graph, f"{value.name}_narrow", reduced)
 
-    def _add(self, node: ir.Node, inputs: list[ir.Value | None], like: ir.Value, size: int) -> ir.Value:
-        """The node again, over narrow operands."""
-        narrow = insert_before(node, node.op_type, inputs, dict(node.attributes), like=like)
+    def _add(
+        self, node: ir.Node, inputs: list[ir.Value | None], like: ir.Value, size: int, without: str = ""
+    ) -> ir.Value:
+        """The node again, over narrow operands, and without one of its attributes."""
+        attributes = {name: attribute for name, attribute in node.attributes.items() if name != without}
+        narrow = insert_before(node, node.op_type, inputs, attributes, like=like)
         assert like.shape is not None
         narrow.shape = ir.Shape([like.shape[0], size, like.shape[2], like.shape[3]])
         return narrow
@@ -214,11 +258,11 @@ class _Collapse:
             if value is None or value not in self.narrow:
                 continue
             narrow, groups = self.narrow[value], self.groups[value]
-            if len(groups) == 1 and node.op_type in POINTWISE and _channels(narrow) == 1:
+            if len(groups) == 1 and node.op_type in POINTWISE and channels(narrow) == 1:
                 # Another operand must keep the result as wide as it was.
                 others = [operand for place, operand in enumerate(node.inputs) if place != index]
-                wide = _channels(node.outputs[0])
-                if wide is not None and any(_channels(operand) == wide for operand in others):
+                wide = channels(node.outputs[0])
+                if wide is not None and any(channels(operand) == wide for operand in others):
                     node.replace_input_with(index, narrow)
             elif node.op_type == "Mul":
                 self._multiply_parts(node, index, groups)
@@ -229,9 +273,9 @@ class _Collapse:
         planes = self.narrow[mask].producer() if mask is not None else None
         if joined is None or joined.op_type != "Concat" or planes is None or planes.op_type != "Concat":
             return
-        if joined.attributes["axis"].as_int() != 1 or tuple(_channels(part) for part in joined.inputs) != groups:
+        if joined.attributes["axis"].as_int() != 1 or tuple(channels(part) for part in joined.inputs) != groups:
             return
-        if any(_channels(plane) != 1 for plane in planes.inputs) or len(planes.inputs) != len(groups):
+        if any(channels(plane) != 1 for plane in planes.inputs) or len(planes.inputs) != len(groups):
             return
         products: list[ir.Value | None] = [
             insert_before(node, "Mul", [part, plane], like=part)
@@ -239,6 +283,29 @@ class _Collapse:
         ]
         together = insert_before(node, "Concat", products, {"axis": 1}, like=node.outputs[0])
         ir.convenience.replace_all_uses_with(node.outputs[0], together)
+
+
+def _sum_inputs(weight: Array, groups: Groups, convolution_groups: int) -> Array:
+    """A kernel [O,C/convolution_groups,...] with its weights summed over each group of input channels, [O,G,...]."""
+    edges = np.cumsum((0, *groups))
+    outputs, inputs = weight.shape[:2]
+    summed = np.zeros((outputs, len(groups), *weight.shape[2:]))
+    for part in range(convolution_groups):
+        rows = slice(part * outputs // convolution_groups, (part + 1) * outputs // convolution_groups)
+        for group, (start, end) in enumerate(itertools.pairwise(edges)):
+            seen = slice(max(start - part * inputs, 0), max(end - part * inputs, 0))
+            summed[rows, group] = weight[rows, seen].astype(np.float64).sum(axis=1)
+    return summed
+
+
+def _pads_places(node: ir.Node) -> bool:
+    pads = constant(node.inputs[1])
+    return len(node.inputs) < 4 and pads is not None and pads.size == 8 and not pads[[0, 1, 4, 5]].any()
+
+
+def _slices_places(node: ir.Node) -> bool:
+    axes = constant(node.inputs[3]) if len(node.inputs) > 3 else None
+    return axes is not None and set(axes.tolist()) <= {2, 3, -1, -2}
 
 
 def _same_places(first: ir.Value, second: ir.Value) -> bool:

@@ -24,7 +24,8 @@ import numpy as np
 import onnx_ir as ir
 
 from .clean_up import remove_unused
-from .headroom import LARGEST, UNDONE, add_headroom
+from .headroom import UNDONE, add_headroom
+from .intervals import LARGEST_FP16, fits_fp16
 from .ir_tools import FLOATS, add_constant, constant, describe, insert_before, is_float
 from .mask_path import MaskPath, analyse_mask_path
 from .normalise_ratio import ratio_where_all_is_known
@@ -41,6 +42,12 @@ FP32_OPERATORS = frozenset(
     }
 )  # fmt: skip
 """Operators whose sums, powers or exponentials leave the FP16 range on ordinary features."""
+
+ARITHMETIC = frozenset({"Add", "Div", "Mul", "Neg", "Sub", "Where"})
+"""Operators that pass on how large their operands are."""
+
+COMPARING = frozenset({"Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual"})
+"""Operators whose truth depends on operands that FP16 does not hold."""
 
 FLOAT32_INPUTS = {"Resize": (1, 2)}
 """Inputs that ONNX wants in FP32 whatever the type of the node."""
@@ -110,7 +117,7 @@ def _unfit_constant(node: ir.Node) -> str | None:
         if array is None or array.dtype != np.float32 or array.size == 0:
             continue
         largest = float(np.abs(array).max())
-        if not largest <= LARGEST:
+        if not largest <= LARGEST_FP16:
             return f"its constant {value.name if value else ''} reaches {largest:g}"
         if array.size == 1 and 0 < largest < SMALLEST:
             return f"its constant {largest:g} is too small for FP16"
@@ -144,15 +151,14 @@ class _Unbounded:
             return False
         if value not in self.mask_path.mask_only:
             return True
-        low, high = self.mask_path.ranges[value]
-        return -LARGEST <= low and high <= LARGEST
+        return fits_fp16(self.mask_path.ranges[value])
 
     def reason(self, node: ir.Node) -> str | None:
         """Why a pointwise node with an unbounded operand must be FP32; notes whether its result is unbounded too."""
         unbounded = [value for value in node.inputs if value is not None and not self.fits(value)]
-        if not unbounded or node.op_type not in ("Add", "Div", "Mul", "Neg", "Sub", "Where"):
+        if not unbounded or node.op_type not in ARITHMETIC | COMPARING:
             return None
-        if not self._masks(node):
+        if node.op_type in ARITHMETIC and not self._masks(node):
             self.values.update(node.outputs)
         return f"{unbounded[0].name} is not proven to fit FP16"
 
@@ -214,7 +220,8 @@ class _Conversion:
         source = value
         if not self.unbounded.fits(value):
             self.report.clipped.append(str(value.name))
-            limits = [add_constant(self.graph, "fp16_limit", np.array(v, np.float32)) for v in (-LARGEST, LARGEST)]
+            numbers = (-LARGEST_FP16, LARGEST_FP16)
+            limits = [add_constant(self.graph, "fp16_limit", np.array(number, np.float32)) for number in numbers]
             source = insert_before(user, "Clip", [value, *limits], like=value)
         return insert_before(
             user, "Cast", [source], {"to": ir.DataType.FLOAT16}, like=value, dtype=ir.DataType.FLOAT16,

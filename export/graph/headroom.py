@@ -17,12 +17,10 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from .intervals import LARGEST_FP16
 from .ir_tools import FLOATS, add_constant, constant, insert_before
 from .mask_path import MaskPath, analyse_mask_path
 from .report import PassReport
-
-LARGEST = 65504.0
-"""The largest finite value of FP16."""
 
 MARGIN = 64.0
 """How much larger than any probed feature a feature may become: images and masks differ from the probed ones."""
@@ -53,7 +51,7 @@ def scale_for(peak: float) -> float:
     """The power of two that features are multiplied by if the largest probed one is `peak`; 1 for no headroom."""
     if not math.isfinite(peak):
         return SMALLEST_SCALE
-    excess = peak * MARGIN / LARGEST
+    excess = peak * MARGIN / LARGEST_FP16
     return 1.0 if excess <= 1 else max(2.0 ** -math.ceil(math.log2(excess)), SMALLEST_SCALE)
 
 

@@ -73,6 +73,14 @@ def only_use(value: ir.Value | None, op: str) -> ir.Node | None:
     return node if node is not None and node.op_type == op and node.domain == "" else None
 
 
+def channels(value: ir.Value | None) -> int | None:
+    """The static number of channels of an [N,C,H,W] value, or None."""
+    if value is None or value.shape is None or len(value.shape) != 4:
+        return None
+    size = value.shape[1]
+    return size if isinstance(size, int) else None
+
+
 def describe(node: ir.Node) -> str:
     """How a node is called in messages: operator and the name of what it makes."""
     return f"{node.op_type} {node.outputs[0].name}"
