@@ -165,7 +165,8 @@ def _build_one(order: _Order, on_start: OnStart, on_progress: build.OnProgress) 
             return BuiltEngine(existing, up_to_date=True)
         on_start(f"{order.backend} {order.version}: {order.model.precision} engine for {order.target}")
         content = bundle.file(order.model)
-        shapes = IMAGE_SHAPES if bundle.interface.io == "image" else TENSOR_SHAPES
+        all_shapes = IMAGE_SHAPES if bundle.interface.io == "image" else TENSOR_SHAPES
+        shapes = {name: axes for name, axes in all_shapes.items() if name in bundle.interface.inputs}
         data = build.build_engine(order.backend, content, order.target, bundle.interface.profile, shapes, on_progress)
         return BuiltEngine(_add(order, key, data), up_to_date=False)
 

@@ -77,6 +77,14 @@ def export_onnx(
         list[str] | None,
         typer.Option(help="Node or value (name or pattern) to keep in FP32; repeatable.", show_default=False),
     ] = None,
+    fixed_mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="Mask of a watermark or logo that never moves, non-zero = hole: the bundle takes no mask and pictures "
+            "of this size.  [default: masks of any kind]",
+            show_default=False,
+        ),
+    ] = None,
     optimize: Annotated[
         bool, typer.Option("--optimize/--no-optimize", help="--no-optimize: torch.onnx.export's own graph, to compare.")
     ] = True,
@@ -91,16 +99,24 @@ def export_onnx(
 
     Exit codes: 0, or 2 with one line that says what is wrong.
     """
+    if fixed_mask is not None and (size or dynamic):
+        raise UsageError("--fixed-mask has a size of its own: leave out --size and --dynamic")
     options = _parse_options(size, dynamic, batch, io, precision, optimize, keep_fp32 or [])
     overrides = _parse_overrides(
         image_range, mean, std, mask_polarity, mask_channels, premask, output_index, size_multiple
     )
+    from inpaintrt.runtime.images import read_mask  # numpy and Pillow load only where they are used
+
     # What the user's network prints must not mix with --json.
     with progress() as shown, contextlib.redirect_stdout(sys.stderr):
         shown.start("loading PyTorch and the network")
         source = _load(checkpoint, network, network_args, overrides)
         shown.update(0.9)
-        from .exporter import ExportOptions, export_source  # torch loads only where it is used
+        from .exporter import ExportOptions, export_source, profile_of_mask  # torch loads only where it is used
+
+        if fixed_mask is not None:
+            options["fixed_mask"] = read_mask(fixed_mask)
+            options["profile"] = profile_of_mask(options["fixed_mask"], options["profile"].batch, source.interface)
 
         shown.start(f"exporting to {output}")
         bundle, report = export_source(source, output, ExportOptions(**options))

@@ -12,17 +12,20 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from inpaintrt.runtime import bundle as bundles
-from inpaintrt.runtime.bundle import Bundle, DeployedInterface, Profile
+from inpaintrt.runtime.bundle import Artifact, Bundle, DeployedInterface, Profile
 from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
+from inpaintrt.runtime.images import encode_mask
 
 from .deployed import TensorNetwork
 from .graph.before_upsampling import compute_before_upsampling
 from .graph.clean_up import clean_up, infer_types
 from .graph.collapse_masks import collapse_masks
 from .graph.feature_peak import feature_peak
+from .graph.fix_mask import fix_mask
 from .graph.fold_batch_norm import fold_batch_norm
 from .graph.half_precision import HalfPrecisionReport, to_half_precision
 from .graph.headroom import scale_for
@@ -50,6 +53,8 @@ class ExportOptions:
         precisions: any of `fp32`, `fp16`.
         optimize: False for the plain trace of `torch.onnx.export`, which exists in FP32 alone.
         keep_fp32: names or patterns of nodes that stay FP32 in the FP16 graph.
+        fixed_mask: bool [H,W], True = hole, of a network that fills the same holes in every picture and takes no mask;
+            `profile` is then of its size, see `profile_of_mask`.
     """
 
     profile: Profile
@@ -57,6 +62,7 @@ class ExportOptions:
     precisions: tuple[bundles.Precision, ...] = ("fp32", "fp16")
     optimize: bool = True
     keep_fp32: tuple[str, ...] = ()
+    fixed_mask: NDArray[np.bool_] | None = None
 
 
 @dataclass
@@ -84,6 +90,7 @@ def export_onnx(
     batch: int | tuple[int, int, int] = 1,
     optimize: bool = True,
     keep_fp32: Sequence[str] = (),
+    fixed_mask: NDArray[np.bool_] | None = None,
 ) -> Bundle:
     """Export a network to a bundle.
 
@@ -98,6 +105,8 @@ def export_onnx(
         batch: number of images, or smallest, best and largest.
         optimize: False for the plain trace.
         keep_fp32: names or patterns of nodes to keep in FP32 in the FP16 graph.
+        fixed_mask: bool [H,W], True = hole: the bundle fills these holes in every picture, which must be of this size,
+            and takes no mask. Instead of `size` and `dynamic`.
 
     Returns:
         The bundle. `bundle.artifacts` are its ONNX models.
@@ -110,14 +119,27 @@ def export_onnx(
     if interface is None:
         own = getattr(network, "interface", None)
         interface = own if isinstance(own, Interface) else Interface()
-    profile = Profile(
-        batch=(batch,) * 3 if isinstance(batch, int) else batch,
-        height=dynamic or (size[0],) * 3,
-        width=dynamic or (size[1],) * 3,
-    )
-    options = ExportOptions(profile, io, tuple(precisions), optimize, tuple(keep_fp32))
+    batches = (batch,) * 3 if isinstance(batch, int) else batch
+    if fixed_mask is None:
+        profile = Profile(batches, height=dynamic or (size[0],) * 3, width=dynamic or (size[1],) * 3)
+    else:
+        profile = profile_of_mask(fixed_mask, batches, interface)
+    options = ExportOptions(profile, io, tuple(precisions), optimize, tuple(keep_fp32), fixed_mask)
     bundle, _ = export_source(from_module(network, interface), Path(output), options)
     return bundle
+
+
+def profile_of_mask(hole: NDArray[np.bool_], batch: tuple[int, int, int], interface: Interface) -> Profile:
+    """The sizes of a network for one mask [H,W]: the mask's, made up to the size multiple.
+
+    Raises:
+        UsageError: if it is no mask, or has no hole.
+    """
+    if hole.ndim != 2 or hole.dtype != np.bool_ or not hole.any():
+        what = "has no hole" if hole.ndim == 2 and hole.dtype == np.bool_ else f"is {hole.dtype} {hole.shape}"
+        raise UsageError(f"the fixed mask {what}; expected bool [H,W] with True where the network is to fill")
+    height, width = (-(-size // interface.size_multiple) * interface.size_multiple for size in hole.shape)
+    return Profile(batch, (height,) * 3, (width,) * 3)
 
 
 def export_source(source: Source, output: Path, options: ExportOptions) -> tuple[Bundle, ExportReport]:
@@ -129,13 +151,16 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
         raise BundleError(f"{output}: is a file; a bundle is a directory")
     with evaluating(source.network):
         models, report = make_models(source, options)
-    contents = {precision: _serialise(model) for precision, model in models.items()}
-    artifacts = tuple(
-        bundles.describe_file(
-            content, f"model.{precision}.onnx", "onnx", precision, details=_details(precision, report)
-        )
-        for precision, content in contents.items()
-    )
+    files: dict[str, bytes] = {}
+    artifacts: list[Artifact] = []
+    for precision, model in models.items():
+        path = f"model.{precision}.onnx"
+        files[path] = _serialise(model)
+        details = _details(precision, report)
+        artifacts.append(bundles.describe_file(files[path], path, "onnx", precision, details=details))
+    if options.fixed_mask is not None:
+        files[bundles.FIXED_MASK] = encode_mask(options.fixed_mask)
+        artifacts.append(bundles.describe_file(files[bundles.FIXED_MASK], bundles.FIXED_MASK, "mask"))
     first = next(iter(models.values()))
     bundle = Bundle(
         path=output,
@@ -149,9 +174,9 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
             outputs=tuple(str(value.name) for value in first.graph.outputs),
             updated_mask_output=report.updated_mask_output,
         ),
-        artifacts=artifacts,
+        artifacts=tuple(artifacts),
     )
-    return _store(bundle, {artifact.path: contents[artifact.precision] for artifact in artifacts}), report
+    return _store(bundle, files), report
 
 
 @contextlib.contextmanager
@@ -206,6 +231,11 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Pr
         model = clean_up(model)
     _check_finite(source.network, model)
     report.mask_path_values = len(analyse_mask_path(model).mask_only)
+    hole = None
+    if options.fixed_mask is not None:
+        hole = _padded(options.fixed_mask, options.profile)
+        known = 1 - hole if source.interface.mask_polarity == "valid" else hole
+        model = fix_mask(model, known, options.profile.batch[1])
     # FP16 rounds a summed kernel once; the FP32 file does not grow with what its runtime can sum.
     summed, upsampling = sub_pixel(model) if options.optimize else (model, None)
     report.passes += [upsampling] if upsampling is not None else []
@@ -215,12 +245,19 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Pr
             converted = sub_pixel(model, "as trained")[0] if options.optimize else model
         else:
             shapes = _best_shapes(options.profile)
-            report.feature_peak = feature_peak(summed, source.interface, shapes["image"])
+            report.feature_peak = feature_peak(summed, source.interface, shapes["image"], hole)
             report.headroom = scale_for(report.feature_peak)
             converted, report.half_precision = to_half_precision(summed, options.keep_fp32, report.headroom)
             report.half_precision_share = half_precision_share(converted, shapes)
-        models[precision] = add_image_io(converted, source.interface) if options.io == "image" else converted
+        models[precision] = add_image_io(converted, source.interface, hole) if options.io == "image" else converted
     return models, report
+
+
+def _padded(hole: NDArray[np.bool_], profile: Profile) -> NDArray[np.float32]:
+    """A mask as float32 [1,1,H,W] of the profile's size; what lies outside the picture counts as hole."""
+    padded = np.ones((1, 1, profile.height[1], profile.width[1]), dtype=np.float32)
+    padded[0, 0, : hole.shape[0], : hole.shape[1]] = hole
+    return padded
 
 
 def _check_finite(network: nn.Module, model: ir.Model) -> None:

@@ -32,13 +32,16 @@ LOCK_TIMEOUT = 60.0
 ARTIFACT_PATHS = {
     "onnx": re.compile(r"model\.[A-Za-z0-9._-]+\.onnx"),
     "engine": re.compile(r"engines/[A-Za-z0-9_+][A-Za-z0-9._+-]*\.engine"),
+    "mask": re.compile(r"fixed_mask(\.[0-9a-f]{12})?\.png"),
 }
 """What an artifact's path looks like: a document that names other files must not make us delete them."""
 
-INTERIM = re.compile(r"model\.fp(16|32)\.[0-9a-f]{12}\.onnx")
-"""Names that only a commit uses, while it replaces a model."""
+INTERIM = re.compile(r"(model\.fp(16|32)|fixed_mask)\.[0-9a-f]{12}\.(onnx|png)")
+"""Names that only a commit uses, while it replaces a model or a mask."""
 
-ArtifactKind = Literal["onnx", "engine"]
+FIXED_MASK = "fixed_mask.png"
+
+ArtifactKind = Literal["onnx", "engine", "mask"]
 Precision = Literal["fp32", "fp16"]
 
 
@@ -48,8 +51,8 @@ class Artifact:
 
     Args:
         path: relative to the bundle, with forward slashes.
-        kind: `onnx` or `engine`.
-        precision: `fp32` or `fp16`.
+        kind: `onnx`, `engine`, or `mask` for the picture of a mask that never changes.
+        precision: `fp32` or `fp16`; None for a mask.
         sha256: of the content, 64 hexadecimal digits.
         bytes: size of the file.
         backend, backend_version, target, key: of an engine: the library and version that built it, the GPU it was
@@ -59,7 +62,7 @@ class Artifact:
 
     path: str
     kind: ArtifactKind
-    precision: Precision
+    precision: Precision | None
     sha256: str
     bytes: int
     backend: str | None = None
@@ -144,7 +147,7 @@ class Bundle:
 
     def precisions(self) -> tuple[str, ...]:
         """The precisions of the ONNX models."""
-        return tuple(artifact.precision for artifact in self.artifacts if artifact.kind == "onnx")
+        return tuple(str(artifact.precision) for artifact in self.artifacts if artifact.kind == "onnx")
 
     def onnx(self, precision: str) -> Artifact:
         """The ONNX artifact of a precision.
@@ -157,6 +160,10 @@ class Bundle:
                 return artifact
         there = ", ".join(self.precisions()) or "none"
         raise BundleError(f"{self.path}: holds no {precision} ONNX model (it holds: {there}); export it again")
+
+    def fixed_mask(self) -> Artifact | None:
+        """The mask of a bundle that was exported for one mask alone, and that takes none."""
+        return next((artifact for artifact in self.artifacts if artifact.kind == "mask"), None)
 
     def engines(self) -> list[Artifact]:
         """The engine artifacts."""
@@ -182,7 +189,9 @@ class Bundle:
         return content
 
 
-def describe_file(content: bytes, path: str, kind: ArtifactKind, precision: Precision, **entries: Any) -> Artifact:
+def describe_file(
+    content: bytes, path: str, kind: ArtifactKind, precision: Precision | None = None, **entries: Any
+) -> Artifact:
     """The `Artifact` entry for a file with this content."""
     return Artifact(path, kind, precision, hashlib.sha256(content).hexdigest(), len(content), **entries)
 
@@ -334,7 +343,7 @@ def _left_by_dead_process(temporary: Path) -> bool:
 
 def holds_foreign_files(directory: Path) -> bool:
     """Whether a directory that is no bundle holds anything that this module did not put there."""
-    ours = (DOCUMENT, LOCK, ENGINES, REPORTS)
+    ours = (DOCUMENT, LOCK, ENGINES, REPORTS, FIXED_MASK)
     return directory.is_dir() and any(
         entry.name not in ours and not entry.name.startswith((".partial-", "model.")) for entry in directory.iterdir()
     )
@@ -368,9 +377,10 @@ def _parse(path: Path, values: Any) -> Bundle:
 
 
 def _artifact(root: Path, entry: Mapping[str, Any]) -> Artifact:
-    artifact = Artifact(**entry)
+    artifact = Artifact(**({"precision": None} | dict(entry)))
     digits = set("0123456789abcdef")
-    if artifact.kind not in ("onnx", "engine") or artifact.precision not in ("fp32", "fp16"):
+    precisions = (None,) if artifact.kind == "mask" else ("fp32", "fp16")
+    if artifact.kind not in ARTIFACT_PATHS or artifact.precision not in precisions:
         raise ValueError(f"artifact of kind {artifact.kind!r} and precision {artifact.precision!r}")
     if not isinstance(artifact.sha256, str) or len(artifact.sha256) != 64 or not set(artifact.sha256) <= digits:
         raise ValueError(f"sha256 of {artifact.path} is {artifact.sha256!r}")

@@ -5,6 +5,7 @@ other colour spaces cannot come back with known pixels identical, and are refuse
 """
 
 import contextlib
+import io
 import struct
 import threading
 from collections.abc import Iterator
@@ -77,7 +78,22 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     Raises:
         ImageError: as `read_picture`.
     """
-    image = _open(path, any_depth=True)
+    return _hole(_open(path, any_depth=True))
+
+
+def decode_mask(content: bytes, name: str) -> NDArray[np.bool_]:
+    """As `read_mask`, from the content of a file; `name` is for messages."""
+    return _hole(_decode(io.BytesIO(content), name, any_depth=True))
+
+
+def encode_mask(hole: NDArray[np.bool_]) -> bytes:
+    """A mask [H,W], True = hole, as a PNG whose holes are white."""
+    content = io.BytesIO()
+    Image.fromarray(np.where(hole, 255, 0).astype(np.uint8)).save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def _hole(image: Image.Image) -> NDArray[np.bool_]:
     lossy = image.info["inpaintrt_lossy"]
     if image.mode in ("P", "PA", "RGBA", "LA", "CMYK", "1"):
         image = image.convert("RGB")
@@ -143,18 +159,22 @@ def _open(path: Path, any_depth: bool = False) -> Image.Image:
     """Open, check before decoding, decode, and turn upright; `info` tells whether the file was lossy."""
     if not path.is_file():
         raise ImageError(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
+    return _decode(path, path, any_depth)
+
+
+def _decode(source: Path | io.BytesIO, name: Path | str, any_depth: bool) -> Image.Image:
     try:
-        with _without_pillows_limit(), Image.open(path, formats=FORMATS) as image:
-            _check_before_decoding(path, image, any_depth)
+        with _without_pillows_limit(), Image.open(source, formats=FORMATS) as image:
+            _check_before_decoding(name, image, any_depth)
             lossy = image.format in LOSSY_FORMATS or image.info.get("compression") == "jpeg"
             image.load()
             upright = ImageOps.exif_transpose(image)
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{path}: is no picture of a known format ({', '.join(FORMATS)})") from None
+        raise ImageError(f"{name}: is no picture of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:  # damaged files raise nearly anything in Pillow's decoders
-        raise ImageError(f"{path}: is damaged or unreadable: {error}") from None
+        raise ImageError(f"{name}: is damaged or unreadable: {error}") from None
     upright.info["inpaintrt_lossy"] = lossy
     return upright
 
@@ -170,7 +190,7 @@ def _without_pillows_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_before_decoding(path: Path, image: Image.Image, any_depth: bool) -> None:
+def _check_before_decoding(path: Path | str, image: Image.Image, any_depth: bool) -> None:
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:
         raise ImageError(f"{path}: {image.width}x{image.height} is over the limit of {MAX_PIXELS // 10**6} megapixels")

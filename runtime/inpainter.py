@@ -2,13 +2,14 @@
 
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .backends.choice import Device, choose_backend
 from .bundle import Bundle
-from .errors import BackendError, ImageError
+from .errors import BackendError, BundleError, ImageError
 from .windows import windows_around_holes
 
 UInt8Array = NDArray[np.uint8]
@@ -21,6 +22,8 @@ class Inpainter:
 
         with Inpainter("places") as inpaint:
             filled = inpaint(image, mask)
+
+    A bundle that was exported with `--fixed-mask` takes no mask: `inpaint(image)`.
 
     Args:
         bundle: directory of a bundle exported with `--io image`.
@@ -39,6 +42,10 @@ class Inpainter:
         self.bundle = Bundle.open(bundle)
         if self.bundle.interface.io != "image":
             raise BackendError(f"{bundle}: was exported with --io tensor; export it with --io image to fill pictures")
+        unknown = set(self.bundle.interface.inputs) - {"image", "mask"}
+        if unknown:
+            raise BackendError(f"{bundle}: needs {', '.join(sorted(unknown))}, which this release cannot give")
+        self._fixed = self._read_fixed_mask()
         self._backend, self.backend = choose_backend(self.bundle, device, threads)
 
     def __enter__(self) -> "Inpainter":
@@ -56,12 +63,12 @@ class Inpainter:
         """Free the backend."""
         self._backend.close()
 
-    def __call__(self, image: UInt8Array, mask: NDArray[np.uint8 | np.bool_]) -> UInt8Array:
+    def __call__(self, image: UInt8Array, mask: NDArray[np.uint8 | np.bool_] | None = None) -> UInt8Array:
         """Fill the holes.
 
         Args:
             image: uint8 RGB [H,W,3] or [N,H,W,3]; not changed.
-            mask: uint8 or bool [H,W] or [N,H,W]; non-zero = hole.
+            mask: uint8 or bool [H,W] or [N,H,W]; non-zero = hole. None if, and only if, the bundle's mask is fixed.
 
         Returns:
             A new array like `image`; known pixels are bit-identical.
@@ -69,12 +76,44 @@ class Inpainter:
         Raises:
             ImageError: if types or shapes are wrong or do not fit each other.
         """
-        image, mask = np.asarray(image), np.asarray(mask)
+        image = np.asarray(image)
+        mask = self._given_or_fixed(image, mask)
         check_picture(image, mask)
         if image.ndim == 3:
             filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0)[0]
             return filled
         return self._fill_batch(image, mask != 0)
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width that pictures must have if the bundle's mask is fixed; None if it takes a mask."""
+        return None if self._fixed is None else (self._fixed.shape[0], self._fixed.shape[1])
+
+    def _read_fixed_mask(self) -> NDArray[np.bool_] | None:
+        artifact = self.bundle.fixed_mask()
+        if (artifact is None) == ("mask" not in self.bundle.interface.inputs):
+            have = "neither a mask input nor a fixed mask" if artifact is None else "a mask input and a fixed mask"
+            raise BundleError(f"{self.bundle.path}: has {have}; export it again")
+        if artifact is None:
+            return None
+        from .images import decode_mask  # Pillow only where it is used
+
+        try:
+            return decode_mask(self.bundle.file(artifact), str(self.bundle.path / artifact.path))
+        except ImageError as error:
+            raise BundleError(str(error)) from None
+
+    def _given_or_fixed(self, image: np.ndarray, mask: NDArray[Any] | None) -> NDArray[Any]:
+        if self._fixed is None:
+            if mask is None:
+                raise ImageError("no mask was given; only a bundle exported with --fixed-mask has its own")
+            return np.asarray(mask)
+        if mask is not None:
+            raise ImageError("a mask was given, but the mask of this bundle is fixed; export it without --fixed-mask")
+        if image.ndim in (3, 4) and image.shape[-3:-1] != self._fixed.shape:
+            have, need = (f"{size[1]}x{size[0]}" for size in (image.shape[-3:-1], self._fixed.shape))
+            raise ImageError(f"the image is {have}, but the fixed mask of this bundle is for {need}")
+        return np.broadcast_to(self._fixed, image.shape[:-1])
 
     def _fill_batch(self, image: UInt8Array, hole: NDArray[np.bool_]) -> UInt8Array:
         profile = self.bundle.interface.profile
@@ -115,7 +154,8 @@ class Inpainter:
         padded_mask = np.ones(padded_shape, dtype=np.uint8)
         padded_image[:count, :height, :width] = image
         padded_mask[:count, :height, :width] = hole
-        composite = self._backend.run(padded_image, padded_mask)
+        inputs = {"image": padded_image, "mask": padded_mask}
+        composite = self._backend.run({name: inputs[name] for name in self.bundle.interface.inputs})
         cut: UInt8Array = composite[:count, :height, :width]
         return cut
 

@@ -178,13 +178,19 @@ def pair(side: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8), rng.integers(0, 2, (1, side, side), dtype=np.uint8)
 
 
+def feed(side: int, seed: int = 0) -> dict[str, np.ndarray]:
+    return dict(zip(("image", "mask"), pair(side, seed), strict=True))
+
+
 @pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
 def test_every_call_fills_its_own_picture(bundle: Bundle, library: Library, backend: str) -> None:
     runner = TensorRTBackend(bundle, engine_of(bundle, backend))
     for seed in range(4):
         for side in (16, 32):
             image, mask = pair(side, seed)
-            assert (runner.run(image, mask) == np.where(mask[..., None] != 0, 255 - image, image)).all()
+            assert (
+                runner.run({"image": image, "mask": mask}) == np.where(mask[..., None] != 0, 255 - image, image)
+            ).all()
     assert library.contexts == 2  # one for each shape
     runner.close()
     runner.close()
@@ -194,7 +200,7 @@ def test_a_graph_is_captured_at_the_second_call_and_replayed(bundle: Bundle, lib
     library.capturable = True
     runner = TensorRTBackend(bundle, engine_of(bundle, "tensorrt"))
     for seed in range(4):
-        runner.run(*pair(16, seed))
+        runner.run(feed(16, seed))
     assert library.stream.log == ["capture thread_local", "captured", "launch", "launch", "launch"]  # type: ignore[attr-defined]
     runner.close()
     assert library.stream.log[-2:] == ["graph closed", "stream closed"]  # type: ignore[attr-defined]
@@ -205,7 +211,7 @@ def test_old_shapes_are_freed(bundle: Bundle, library: Library) -> None:
     sides = list(range(8, 8 + SHAPES_KEPT + 2))
     first = None
     for side in sides:
-        runner.run(*pair(side))
+        runner.run(feed(side))
         first = first or runner._shaped[1, 8, 8, 3]
     assert len(runner._shaped) == SHAPES_KEPT
     assert all(binding.device.closed and binding.pinned.closed for binding in first.bindings.values())
@@ -221,10 +227,10 @@ def test_the_runtime_cache_lies_beside_the_engine(bundle: Bundle, library: Libra
 def test_failures_are_errors_with_the_engine_named(bundle: Bundle, library: Library) -> None:
     runner = TensorRTBackend(bundle, engine_of(bundle, "tensorrt"))
     with pytest.raises(BackendError, match=r"does not take image of shape \(1, 65, 65, 3\)"):
-        runner.run(*pair(65))
+        runner.run(feed(65))
     library.fails = True
     with pytest.raises(BackendError, match=r"failed to run on images of shape \(1, 16, 16, 3\)"):
-        runner.run(*pair(16))
+        runner.run(feed(16))
     library.loads = False
     with pytest.raises(BackendError, match=r"cannot load engines/x\.engine, built by version 1\.0 for sm89"):
         TensorRTBackend(bundle, engine_of(bundle, "tensorrt"))

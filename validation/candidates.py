@@ -52,7 +52,7 @@ def find_candidates(bundle: Bundle) -> Iterator[Candidate]:
                     "onnx fp16, every value rounded", artifact,
                     lambda artifact=artifact: _open_strict(bundle, artifact),  # type: ignore[misc]
                 )  # fmt: skip
-        else:
+        elif artifact.kind == "engine":
             yield Candidate(
                 f"{artifact.backend} {artifact.backend_version} {artifact.precision} for {artifact.target}", artifact,
                 lambda artifact=artifact: _open_engine(bundle, artifact),  # type: ignore[misc]
@@ -101,9 +101,13 @@ class ShapeError(Exception):
 
 
 def _inputs(bundle: Bundle, reference: Reference) -> dict[str, NDArray[Any]]:
+    """What the deployed network takes; one whose mask is fixed takes none."""
+    inputs: dict[str, NDArray[Any]]
     if bundle.interface.io == "image":
-        return {"image": reference.batch.image, "mask": _any_non_zero(reference.batch.hole)}
-    return {"image": reference.network_image, "mask": reference.network_mask}
+        inputs = {"image": reference.batch.image, "mask": _any_non_zero(reference.batch.hole)}
+    else:
+        inputs = {"image": reference.network_image, "mask": reference.network_mask}
+    return {name: inputs[name] for name in bundle.interface.inputs}
 
 
 def _any_non_zero(hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -149,7 +153,6 @@ def _open_engine(bundle: Bundle, artifact: Artifact) -> Runner:
     backend: Backend = TensorRTBackend(bundle, artifact)
 
     def run(reference: Reference) -> tuple[dict[str, NDArray[Any]], str | None]:
-        inputs = _inputs(bundle, reference)
-        return {"composite": backend.run(inputs["image"], inputs["mask"])}, None
+        return {"composite": backend.run(_inputs(bundle, reference))}, None
 
     return run

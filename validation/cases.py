@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch.func import functional_call
 
 from inpaintrt.export.deployed import ImageNetwork, TensorNetwork
-from inpaintrt.runtime.bundle import Bundle, Profile
+from inpaintrt.runtime.bundle import Bundle
+from inpaintrt.runtime.errors import BundleError
+from inpaintrt.runtime.images import decode_mask
 
 from .masks import MaskCase, mask_corpus
 from .pictures import PictureSource
@@ -55,11 +57,22 @@ class Reference:
     disturbed_picture: NDArray[np.float32]
 
 
-def make_batches(profile: Profile, source: PictureSource, seed: int, extra: Sequence[MaskCase] = ()) -> Iterator[Batch]:
+FIXED_MASK_PICTURES = 4
+"""Pictures that a network whose mask is fixed is tried on."""
+
+
+def make_batches(bundle: Bundle, source: PictureSource, seed: int, extra: Sequence[MaskCase] = ()) -> Iterator[Batch]:
     """The mask corpus at the best size, and a few of its masks at the smallest and largest size if they differ.
 
-    Every call has as many pictures as the network takes at most, each with a mask of its own.
+    Every call has as many pictures as the network takes at most, each with a mask of its own. A network whose mask is
+    fixed is tried with that one on several pictures.
     """
+    profile = bundle.interface.profile
+    fixed = fixed_hole(bundle)
+    if fixed is not None:
+        cases = [MaskCase(f"fixed mask, picture {number + 1}", fixed) for number in range(FIXED_MASK_PICTURES)]
+        yield from _batches(cases, fixed.shape[0], fixed.shape[1], profile.batch[2], source)
+        return
     sizes = dict.fromkeys(
         (profile.height[index], profile.width[index]) for index in (1, 0, 2)
     )  # the best size first; a dictionary keeps each size once
@@ -70,6 +83,19 @@ def make_batches(profile: Profile, source: PictureSource, seed: int, extra: Sequ
         if number > 0:
             cases = [case for case in cases if case.name in EXTREME_CASES]
         yield from _batches(cases, height, width, profile.batch[2], source)
+
+
+def fixed_hole(bundle: Bundle) -> NDArray[np.bool_] | None:
+    """The fixed mask of a bundle at the size its network runs at, where what is not of the picture is hole."""
+    artifact = bundle.fixed_mask()
+    if artifact is None:
+        return None
+    hole = decode_mask(bundle.file(artifact), artifact.path)
+    padded = np.ones((bundle.interface.profile.height[1], bundle.interface.profile.width[1]), dtype=np.bool_)
+    if any(size > limit for size, limit in zip(hole.shape, padded.shape, strict=True)):
+        raise BundleError(f"{bundle.path}: its fixed mask is larger than its network; export it again")
+    padded[: hole.shape[0], : hole.shape[1]] = hole
+    return padded
 
 
 def _batches(cases: Sequence[MaskCase], height: int, width: int, count: int, source: PictureSource) -> Iterator[Batch]:

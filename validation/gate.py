@@ -136,7 +136,7 @@ def _run_all(
         reports.append(report)
         if runner is not None:
             running.append((report, runner))
-    batches = list(make_batches(bundle.interface.profile, pictures, seed))
+    batches = list(make_batches(bundle, pictures, seed))
     for number, batch in enumerate(batches):
         on_progress("comparing with PyTorch on the mask corpus", number / len(batches))
         reference = torch_reference.run(batch)

@@ -17,13 +17,19 @@ FEW = 0.01
 """Share of known pixels where a few are known."""
 
 
-def feature_peak(model: ir.Model, interface: Interface, shape: tuple[int, int, int, int]) -> float:
+def feature_peak(
+    model: ir.Model,
+    interface: Interface,
+    shape: tuple[int, int, int, int],
+    hole: NDArray[np.float32] | None = None,
+) -> float:
     """The largest absolute value of any feature of `model` over the probes; infinite if one is not finite.
 
     Args:
-        model: FP32, with inputs `image` and `mask` and output `output`.
+        model: FP32, with input `image`, `mask` unless it is fixed, and output `output`.
         interface: the range of the image and the polarity of the mask.
         shape: of the image, [N,3,H,W].
+        hole: the fixed mask [1,1,H,W], 1 = hole, of a model without a `mask`.
     """
     model = model.clone()
     features = analyse_mask_path(model).image_dependent
@@ -39,14 +45,15 @@ def feature_peak(model: ir.Model, interface: Interface, shape: tuple[int, int, i
     model.graph.outputs[:] = peaks
     session = open_session(ir.to_proto(model).SerializeToString(), "cpu")
     largest = 0.0
-    for image, mask in _probes(interface, shape):
-        found = np.array(session.run(None, {"image": image, "mask": mask}), dtype=np.float64)
+    for image, mask in _probes(interface, shape, hole):
+        feed = {"image": image} if hole is not None else {"image": image, "mask": mask}
+        found = np.array(session.run(None, feed), dtype=np.float64)
         largest = max(largest, float(found.max(initial=0.0)) if np.isfinite(found).all() else np.inf)
     return largest
 
 
 def _probes(
-    interface: Interface, shape: tuple[int, int, int, int]
+    interface: Interface, shape: tuple[int, int, int, int], hole: NDArray[np.float32] | None
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Image and mask of each probe, in the network's own range and polarity."""
     rng = np.random.default_rng(0)
@@ -55,8 +62,11 @@ def _probes(
     one = np.zeros((batch, 1, height, width), dtype=np.bool_)
     one[:, :, height // 2, width // 2] = True
     few = rng.random((batch, 1, height, width)) < FEW
+    known_masks = (one, few, np.ones_like(one))
+    if hole is not None:
+        known_masks = (np.broadcast_to(hole == 0, one.shape),) * 3
     probes = []
-    for pixels, known in ((np.ones(shape), one), (rng.random(shape), few), (rng.random(shape), np.ones_like(one))):
+    for pixels, known in zip((np.ones(shape), rng.random(shape), rng.random(shape)), known_masks, strict=True):
         image = (pixels - offset) / scale
         if interface.premask:
             image = np.where(known, image, interface.fill)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from inpaintrt.export.interface import Interface
 
@@ -22,28 +23,37 @@ from .ir_tools import add_constant
 PREFIX = "network_"
 
 
-def add_image_io(model: ir.Model, interface: Interface) -> ir.Model:
-    """A copy of `model` (inputs `image` and `mask`, output `output`) that takes and gives uint8 pictures."""
+def add_image_io(model: ir.Model, interface: Interface, fixed_hole: NDArray[np.float32] | None = None) -> ir.Model:
+    """A copy of `model` that takes and gives uint8 pictures.
+
+    Args:
+        model: inputs `image` and, unless its mask is fixed, `mask`; output `output`.
+        interface: what it expects.
+        fixed_hole: the fixed mask [1,1,H,W], 1 = hole.
+    """
     model = model.clone()
     graph = model.graph
-    network_image, network_mask = graph.inputs
+    network_image, *network_masks = graph.inputs
     batch, _, height, width = network_image.shape or (None,) * 4
     image = _tensor("image", ir.DataType.UINT8, (batch, height, width, 3))
     mask = _tensor("mask", ir.DataType.UINT8, (batch, height, width))
-    for value in (network_image, network_mask):
+    for value in graph.inputs:
         value.name = f"{PREFIX}{value.name}"
     before = _Nodes(graph)
     pixels = before.op("Cast", image, to=ir.DataType.FLOAT)
-    hole = before.op("Cast", mask, to=ir.DataType.FLOAT)
-    hole = before.op("Unsqueeze", hole, before.constant("hole_axis", np.array([1], np.int64)))
-    hole = before.op("Clip", hole, before.number("hole_low", 0.0), before.number("hole_high", 1.0))
+    if fixed_hole is None:
+        hole = before.op("Cast", mask, to=ir.DataType.FLOAT)
+        hole = before.op("Unsqueeze", hole, before.constant("hole_axis", np.array([1], np.int64)))
+        hole = before.op("Clip", hole, before.number("hole_low", 0.0), before.number("hole_high", 1.0))
+    else:
+        hole = before.constant("hole", fixed_hole)
     known = before.op("Sub", before.number("one", 1.0), hole)
     prepared = _prepare(before, pixels, known, hole, interface)
     used_mask = known if interface.mask_polarity == "valid" else hole
-    ir.convenience.replace_all_uses_with(
-        [network_image, network_mask], [prepared, used_mask], replace_graph_outputs=True
-    )
-    graph.inputs[:] = [image, mask]
+    ir.convenience.replace_all_uses_with(network_image, prepared, replace_graph_outputs=True)
+    for value in network_masks:
+        ir.convenience.replace_all_uses_with(value, used_mask, replace_graph_outputs=True)
+    graph.inputs[:] = [image, mask] if fixed_hole is None else [image]
     first = graph.node(0) if len(graph) else None
     if first is None:
         graph.extend(before.nodes)

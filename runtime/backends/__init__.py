@@ -1,5 +1,6 @@
 """What runs a network: ONNX Runtime, TensorRT or TensorRT-RTX, behind one small protocol."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +14,16 @@ class Backend(Protocol):
     def name(self) -> str:
         """Library, device and precision, such as `onnxruntime-cpu fp32`."""
 
-    def run(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Fill holes: image [N,H,W,3] and mask [N,H,W] (non-zero = hole) to composite [N,H,W,3]."""
+    def run(self, inputs: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Fill holes.
+
+        Args:
+            inputs: those that the bundle's interface names: `image` [N,H,W,3] and, unless the bundle's mask is fixed,
+                `mask` [N,H,W], non-zero = hole.
+
+        Returns:
+            The composite [N,H,W,3].
+        """
 
     def close(self) -> None:
         """Free what the backend holds; `run` must not be called afterwards."""

@@ -91,4 +91,4 @@ def find_engine(bundle: Bundle, backend: str) -> Artifact:
             f"its engines are for {there}; this machine has {target} and version {version}; "
             f"build-engines --backend {backend} --target local makes one"
         )
-    return min(fitting, key=lambda engine: engine.precision)  # "fp16" sorts before "fp32"
+    return min(fitting, key=lambda engine: str(engine.precision))  # "fp16" sorts before "fp32"

@@ -1,6 +1,7 @@
 """ONNX Runtime, on the CPU or through CUDA."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -38,11 +39,11 @@ class OnnxRuntimeBackend:
         except Exception as error:  # ONNX Runtime's exceptions share no base
             raise BackendError(f"onnxruntime cannot load the {precision} model: {error}") from error
 
-    def run(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def run(self, inputs: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
         """As `Backend.run`."""
         if self._session is None:
             raise BackendError("this Inpainter was closed")
-        composite: NDArray[np.uint8] = self._session.run(["composite"], {"image": image, "mask": mask})[0]
+        composite: NDArray[np.uint8] = self._session.run(["composite"], dict(inputs))[0]
         return composite
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ class TensorRTBackend:
         config.set_runtime_cache(cache)
         return config, cache
 
-    def run(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def run(self, inputs: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
         """As `Backend.run`.
 
         Raises:
@@ -115,10 +116,11 @@ class TensorRTBackend:
             if self._engine is None:
                 raise BackendError("this Inpainter was closed")
             self._device.set_current()
-            shaped = self._shaped.get(image.shape) or self._prepare(image.shape, mask.shape)
-            self._shaped.move_to_end(image.shape)
-            shaped.bindings["image"].array[...] = image
-            shaped.bindings["mask"].array[...] = mask
+            shape = inputs["image"].shape  # the other inputs have the same pictures and pixels
+            shaped = self._shaped.get(shape) or self._prepare({name: array.shape for name, array in inputs.items()})
+            self._shaped.move_to_end(shape)
+            for name, array in inputs.items():
+                shaped.bindings[name].array[...] = array
             if shaped.graph is not None:
                 shaped.graph.launch(self._stream)
             elif shaped.calls == 0 or not self._capture(shaped):
@@ -143,21 +145,21 @@ class TensorRTBackend:
             self._stream.sync()
             self._stream.close()
 
-    def _prepare(self, image_shape: Shape, mask_shape: Shape) -> _Shaped:
+    def _prepare(self, shapes: dict[str, Shape]) -> _Shaped:
         arguments = () if self._config is None else (self._config,)
         context = self._engine.create_execution_context(*arguments)
         if context is None:
-            raise BackendError(f"{self.name}: no execution context for {image_shape}; too little GPU memory?")
-        shapes = {"image": image_shape, "mask": mask_shape, "composite": image_shape}
-        for name in ("image", "mask"):
-            if not context.set_input_shape(name, shapes[name]):
-                raise BackendError(f"{self.name}: the engine does not take {name} of shape {shapes[name]}")
+            raise BackendError(f"{self.name}: no execution context for {shapes['image']}; too little GPU memory?")
+        for name, shape in shapes.items():
+            if not context.set_input_shape(name, shape):
+                raise BackendError(f"{self.name}: the engine does not take {name} of shape {shape}")
         while len(self._shaped) >= SHAPES_KEPT:
             self._shaped.popitem(last=False)[1].close(self._stream)
-        shaped = _Shaped(context, {name: self._allocate(shape) for name, shape in shapes.items()})
+        tensors = shapes | {"composite": shapes["image"]}
+        shaped = _Shaped(context, {name: self._allocate(shape) for name, shape in tensors.items()})
         for name, binding in shaped.bindings.items():
             context.set_tensor_address(name, int(binding.device.handle))
-        self._shaped[image_shape] = shaped
+        self._shaped[shapes["image"]] = shaped
         return shaped
 
     def _allocate(self, shape: Shape) -> _Binding:
@@ -174,8 +176,9 @@ class TensorRTBackend:
     def _enqueue(self, shaped: _Shaped, stream: Any) -> None:
         """Copies in, network, copy out; `stream` is a stream, or a graph builder that captures them."""
         bindings = shaped.bindings
-        for name in ("image", "mask"):
-            bindings[name].device.copy_from(bindings[name].pinned, stream=stream)
+        for name, binding in bindings.items():
+            if name != "composite":
+                binding.device.copy_from(binding.pinned, stream=stream)
         handle = getattr(stream, "stream", stream).handle
         if not shaped.context.execute_async_v3(int(handle)):
             raise BackendError(
