@@ -2,12 +2,13 @@
 
 import contextlib
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inpaintrt.runtime.console import command_line, print_json, progress, say
+from inpaintrt.runtime.console import command_line, print_json, progress, say, say_table
 from inpaintrt.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ def export_onnx(
     optimize: Annotated[
         bool, typer.Option("--optimize/--no-optimize", help="--no-optimize: torch.onnx.export's own graph, to compare.")
     ] = True,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show each partial convolution found, and what was done with it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
     """Export a trained inpainting network to ONNX: FP32, and FP16 whose mask path stays exact.
@@ -101,6 +105,8 @@ def export_onnx(
     """
     if fixed_mask is not None and (size or dynamic):
         raise UsageError("--fixed-mask has a size of its own: leave out --size and --dynamic")
+    if explain and not optimize:
+        raise UsageError("--explain tells what the passes did; leave out --no-optimize")
     options = _parse_options(size, dynamic, batch, io, precision, optimize, keep_fp32 or [])
     overrides = _parse_overrides(
         image_range, mean, std, mask_polarity, mask_channels, premask, output_index, size_multiple
@@ -119,10 +125,15 @@ def export_onnx(
             options["profile"] = profile_of_mask(options["fixed_mask"], options["profile"].batch, source.interface)
 
         shown.start(f"exporting to {output}")
-        bundle, report = export_source(source, output, ExportOptions(**options))
+        bundle, report = export_source(source, output, ExportOptions(**options, explain=explain))
     _summarise(bundle, report)
+    if explain:
+        _explain(report)
     if as_json:
-        print_json(bundle.to_document())
+        results: dict[str, Any] = {"costs": {name: asdict(cost) for name, cost in report.costs.items()}}
+        if explain:
+            results["layers"] = [asdict(layer) for layer in report.layers]
+        print_json(bundle.to_document() | results)
 
 
 def _load(
@@ -224,6 +235,7 @@ def _parse_numbers(option: str, text: str, kind: type, count: int | None = None)
 def _summarise(bundle: "Bundle", report: "ExportReport") -> None:
     for artifact in bundle.artifacts:
         say(f"{bundle.path / artifact.path}  {artifact.bytes / 2**20:.1f} MiB")
+    _say_costs(report)
     if report.mask_path_values <= 1:
         say("no mask path: the network combines mask and image at once, so there was nothing to keep exact")
     for done in report.passes:
@@ -237,6 +249,48 @@ def _summarise(bundle: "Bundle", report: "ExportReport") -> None:
             say(f"no headroom: {name}: {reason}; {peak}")
         for name, reason in half.kept:
             say(f"kept in FP32: {name}: {reason}")
+
+
+def _say_costs(report: "ExportReport") -> None:
+    """What one call costs, before and after; nothing where nothing was changed."""
+    if len(report.costs) < 2 or not report.passes:
+        return
+    costs = report.costs
+    rows = [
+        ("multiply-adds of features", [f"{cost.feature_multiply_adds / 1e9:.3f} G" for cost in costs.values()]),
+        ("multiply-adds of masks", [f"{cost.mask_multiply_adds / 1e9:.3f} G" for cost in costs.values()]),
+        ("parameters", [f"{cost.parameters / 1e6:.3f} M" for cost in costs.values()]),
+        ("file", [f"{cost.bytes / 2**20:.1f} MiB" for cost in costs.values()]),
+        ("nodes", [str(cost.nodes) for cost in costs.values()]),
+        ("peak of activations", [f"{cost.peak_activations / 2**20:.1f} MiB" for cost in costs.values()]),
+    ]
+    say_table(("one call", *costs), [(title, *cells) for title, cells in rows])
+
+
+def _explain(report: "ExportReport") -> None:
+    """The layers with a mask as a table, and what it says in words."""
+    partial = [layer for layer in report.layers if layer.form == "partial"]
+    say_table(
+        ("layer", "kernel", "mask channels", "sum s", "found as", "done", *(["in"] if report.half_precision else [])),
+        [
+            (
+                layer.layer if layer.times == 1 else f"{layer.layer} ({layer.times} times)",
+                layer.window,
+                layer.mask,
+                layer.known,
+                layer.formula,
+                "; ".join(layer.done) or "nothing was to be done",
+                *([layer.precision] if report.half_precision else []),
+            )
+            for layer in partial
+        ],
+    )
+    say("z: convolution without bias; b: a number for each channel; s: mask sum; m: other values of the mask path")
+    others = {
+        form: sum(layer.times for layer in report.layers if layer.form == form) for form in ("masked", "ordinary")
+    }
+    count = sum(layer.times for layer in partial)
+    say(f"{count} partial, {others['masked']} masked but not renormalised, {others['ordinary']} ordinary convolutions")
 
 
 main = command_line(export_onnx)

@@ -24,6 +24,8 @@ from .deployed import TensorNetwork
 from .graph.before_upsampling import compute_before_upsampling
 from .graph.clean_up import clean_up, infer_types
 from .graph.collapse_masks import collapse_masks
+from .graph.cost import Cost, measure_cost
+from .graph.explain import LayerReport, explain
 from .graph.feature_peak import feature_peak
 from .graph.fix_mask import fix_mask
 from .graph.fold_batch_norm import fold_batch_norm
@@ -55,6 +57,7 @@ class ExportOptions:
         keep_fp32: names or patterns of nodes that stay FP32 in the FP16 graph.
         fixed_mask: bool [H,W], True = hole, of a network that fills the same holes in every picture and takes no mask;
             `profile` is then of its size, see `profile_of_mask`.
+        explain: fill `ExportReport.layers`.
     """
 
     profile: Profile
@@ -63,13 +66,19 @@ class ExportOptions:
     optimize: bool = True
     keep_fp32: tuple[str, ...] = ()
     fixed_mask: NDArray[np.bool_] | None = None
+    explain: bool = False
 
 
 @dataclass
 class ExportReport:
-    """What was done: the passes, and what became of the FP16 graph."""
+    """What was done: the passes, what they cost and saved, and what became of the FP16 graph.
+
+    `layers` is filled if `ExportOptions.explain` asks for it; `costs` are those of the plain trace and of each model.
+    """
 
     passes: list[PassReport] = field(default_factory=list)
+    layers: list[LayerReport] = field(default_factory=list)
+    costs: dict[str, Cost] = field(default_factory=dict)
     half_precision: HalfPrecisionReport | None = None
     half_precision_share: float | None = None
     mask_path_values: int = 0
@@ -157,6 +166,7 @@ def export_source(source: Source, output: Path, options: ExportOptions) -> tuple
         path = f"model.{precision}.onnx"
         files[path] = _serialise(model)
         details = _details(precision, report)
+        report.costs[precision] = replace(report.costs[precision], bytes=len(files[path]))
         artifacts.append(bundles.describe_file(files[path], path, "onnx", precision, details=details))
     if options.fixed_mask is not None:
         files[bundles.FIXED_MASK] = encode_mask(options.fixed_mask)
@@ -223,8 +233,11 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Pr
     traced = trace(network, options.profile, optimize=not options.optimize)
     model = traced.model
     report = ExportReport(updated_mask_output=traced.updated_mask_output)
+    shapes = _best_shapes(options.profile)
+    report.costs["plain"] = measure_cost(model, shapes)
+    trace_to_explain = model
     if options.optimize:
-        model = clean_up(model)
+        model = trace_to_explain = clean_up(model)
         for optimisation in (collapse_masks, normalise_ratio, fold_batch_norm, compute_before_upsampling):
             model, done = optimisation(model)
             report.passes.append(done)
@@ -244,13 +257,27 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Pr
         if precision == "fp32":
             converted = sub_pixel(model, "as trained")[0] if options.optimize else model
         else:
-            shapes = _best_shapes(options.profile)
             report.feature_peak = feature_peak(summed, source.interface, shapes["image"], hole)
             report.headroom = scale_for(report.feature_peak)
             converted, report.half_precision = to_half_precision(summed, options.keep_fp32, report.headroom)
             report.half_precision_share = half_precision_share(converted, shapes)
         models[precision] = add_image_io(converted, source.interface, hole) if options.io == "image" else converted
+        report.costs[precision] = measure_cost(converted, shapes)
+    if options.explain:
+        report.layers = _explain(trace_to_explain, report)
     return models, report
+
+
+def _explain(traced: ir.Model, report: ExportReport) -> list[LayerReport]:
+    notes: dict[str, tuple[str, ...]] = {}
+    planes: dict[str, int] = {}
+    for done in report.passes:
+        planes |= done.planes
+        for name, note in done.notes.items():
+            notes[name] = (*notes.get(name, ()), note)
+    half = report.half_precision
+    kept = frozenset(name.split()[-1] for name, _ in half.kept) if half is not None else None
+    return explain(traced, notes, planes, kept)
 
 
 def _padded(hole: NDArray[np.bool_], profile: Profile) -> NDArray[np.float32]:

@@ -3,13 +3,16 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
 
 from .errors import InpaintrtError
+
+PLAIN_WIDTH = 160
+"""Columns of a table that goes to a file."""
 
 OK, BAD_VERDICT, COULD_NOT_RUN = 0, 1, 2
 """Exit codes: done; ran, and the verdict is bad; could not run."""
@@ -60,6 +63,21 @@ def say(message: str) -> None:
     if sys.stderr is not None:  # a service may have closed it
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for the reader on standard error, as wide as the terminal."""
+    from rich.box import SIMPLE_HEAD  # only where a table is shown
+    from rich.console import Console
+    from rich.table import Table
+
+    if sys.stderr is None:
+        return
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stderr.isatty() else PLAIN_WIDTH
+    Console(stderr=True, width=width, markup=False, highlight=False).print(table)
 
 
 def print_json(result: Any) -> None:

@@ -87,6 +87,7 @@ class _Collapse:
     def _set(self, wide: ir.Value, narrow: ir.Value, groups: Groups) -> None:
         self.narrow[wide] = narrow
         self.groups[wide] = groups
+        self.report.planes[str(wide.name)] = len(groups)
 
     def _form(self, value: ir.Value | None) -> tuple[ir.Value, Groups] | None:
         """Narrow form and groups of an operand; what has none is its own, with a group for each channel."""

@@ -33,7 +33,7 @@ def fold_batch_norm(model: ir.Model) -> tuple[ir.Model, PassReport]:
         scale, shift = affine
         value = node.inputs[0]
         assert value is not None
-        reason = _scale_producer(value, scale, mask_path)
+        reason = _scale_producer(value, scale, mask_path, report)
         if reason is None:
             report.change(node)
         else:
@@ -61,7 +61,7 @@ def _affine(node: ir.Node) -> tuple[Array, Array] | None:
     return scale, beta - scale * mean
 
 
-def _scale_producer(value: ir.Value, scale: Array, mask_path: MaskPath) -> str | None:
+def _scale_producer(value: ir.Value, scale: Array, mask_path: MaskPath, report: PassReport) -> str | None:
     """Multiply what makes `value` by `scale` per channel, in place, or change nothing and say why not."""
     edits: list[tuple[ir.Node, int, Array]] = []
     reason = _collect(value, scale, mask_path, edits)
@@ -73,6 +73,8 @@ def _scale_producer(value: ir.Value, scale: Array, mask_path: MaskPath) -> str |
         assert node.graph is not None
         graph = node.graph
         assert isinstance(graph, ir.Graph)
+        if node.op_type == "Conv":
+            report.notes[str(node.outputs[0].name)] = "batch norm folded"
         node.replace_input_with(index, add_constant(graph, f"{old.name}_scaled", array.astype(np.float32)))
     return None
 

@@ -81,6 +81,11 @@ def channels(value: ir.Value | None) -> int | None:
     return size if isinstance(size, int) else None
 
 
+def integers(node: ir.Node, name: str, default: list[int]) -> list[int]:
+    """An attribute that is a list of integers, or `default` where the node has none."""
+    return [int(number) for number in node.attributes[name].as_ints()] if name in node.attributes else default
+
+
 def describe(node: ir.Node) -> str:
     """How a node is called in messages: operator and the name of what it makes."""
     return f"{node.op_type} {node.outputs[0].name}"

@@ -45,14 +45,12 @@ def constant_step(array: Array) -> float | None:
     numbers = numbers[numbers > 0]
     if not numbers.size:
         return math.inf
+    if bool((numbers == np.round(numbers)).all()):
+        return float(np.gcd.reduce(numbers.astype(np.int64)))
     multiples = numbers / numbers[0]
     if multiples[-1] > MOST_STEPS or not np.allclose(multiples, np.round(multiples), rtol=TOLERANCE, atol=0):
-        return _integer_step(numbers)
+        return None
     return float(numbers[0])
-
-
-def _integer_step(numbers: Array) -> float | None:
-    return 1.0 if bool((numbers == np.round(numbers)).all()) else None
 
 
 def _operand_step(value: ir.Value | None, steps: Mapping[ir.Value, float]) -> float | None:
@@ -65,12 +63,14 @@ def _operand_step(value: ir.Value | None, steps: Mapping[ir.Value, float]) -> fl
 
 
 def _common(steps: list[float | None]) -> float | None:
-    """The step of values that are added or chosen between: the finest one, if it divides the others."""
+    """The step of values that are added or chosen between: what divides all of theirs, if that is easily told."""
     if any(step is None for step in steps):
         return None
     finite = sorted(step for step in steps if step is not None and math.isfinite(step))
     if not finite:
         return math.inf
+    if all(step.is_integer() for step in finite):
+        return float(math.gcd(*map(int, finite)))
     ratios = [step / finite[0] for step in finite]
     return finite[0] if all(math.isclose(ratio, round(ratio), rel_tol=TOLERANCE) for ratio in ratios) else None
 

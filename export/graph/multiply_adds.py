@@ -15,20 +15,24 @@ def multiply_adds(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> dict
         model: static, or dynamic with its inputs called as in `sizes`.
         sizes: the shape of each input to count for.
     """
+    totals: dict[ir.DataType, int] = {}
+    for node in with_sizes(model, sizes).graph:
+        count = count_multiply_adds(node)
+        dtype = node.outputs[0].dtype
+        if count and dtype is not None:
+            totals[dtype] = totals.get(dtype, 0) + count
+    return totals
+
+
+def with_sizes(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> ir.Model:
+    """A copy of `model` with inputs of these shapes, and the shapes of all values that follow from them."""
     model = model.clone()
     for value in model.graph.inputs:
         value.shape = ir.Shape(sizes[str(value.name)])
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
-    model = infer_types(model)
-    totals: dict[ir.DataType, int] = {}
-    for node in model.graph:
-        count = _count(node)
-        dtype = node.outputs[0].dtype
-        if count and dtype is not None:
-            totals[dtype] = totals.get(dtype, 0) + count
-    return totals
+    return infer_types(model)
 
 
 def half_precision_share(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> float:
@@ -37,7 +41,8 @@ def half_precision_share(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) 
     return totals.get(ir.DataType.FLOAT16, 0) / max(sum(totals.values()), 1)
 
 
-def _count(node: ir.Node) -> int:
+def count_multiply_adds(node: ir.Node) -> int:
+    """Multiply-adds of one node whose shapes are known; 0 for operators that are no convolution or product."""
     output = _elements(node.outputs[0])
     if node.op_type == "Conv":
         return output * _elements(node.inputs[1], skip=1)

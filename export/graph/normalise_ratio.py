@@ -49,7 +49,7 @@ def normalise_ratio(model: ir.Model) -> tuple[ir.Model, PassReport]:
         if known is None:
             continue
         feature, ratio = _operands(node, mask_path)
-        reason = _rescale(graph, node, feature, ratio, known)
+        reason = _rescale(graph, node, feature, ratio, known, report)
         if reason is None:
             report.change(node)
         else:
@@ -190,7 +190,7 @@ def _larger(first: ir.Value, second: ir.Value) -> ir.Value:
 
 
 def _rescale(
-    graph: ir.Graph, node: ir.Node, feature: ir.Value | None, ratio: ir.Value | None, known: float
+    graph: ir.Graph, node: ir.Node, feature: ir.Value | None, ratio: ir.Value | None, known: float, report: PassReport
 ) -> str | None:
     assert ratio is not None
     conv = only_use(feature, "Conv")
@@ -203,7 +203,8 @@ def _rescale(
     weight = constant(conv.inputs[1])
     if weight is None:
         return "the convolution's weight is not constant"
-    name = conv.outputs[0].name
+    name = str(conv.outputs[0].name)
+    report.notes[name] = f"ratio scaled to 1 where all is known, by {1 / known:g}"
     conv.replace_input_with(1, add_constant(graph, f"{name}_rescaled", (weight * known).astype(np.float32)))
     if len(conv.inputs) > 2 and (bias := constant(conv.inputs[2])) is not None:
         rescaled = add_constant(graph, f"{name}_rescaled_bias", (bias * known).astype(np.float32))
@@ -247,4 +248,5 @@ def _without_bias(conv: ir.Node) -> ir.Node:
     output = insert_before(conv, "Conv", list(conv.inputs[:2]), dict(conv.attributes), like=conv.outputs[0])
     producer = output.producer()
     assert producer is not None
+    output.name, conv.outputs[0].name = conv.outputs[0].name, f"{conv.outputs[0].name}_with_bias"
     return producer

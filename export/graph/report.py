@@ -9,15 +9,23 @@ from .ir_tools import describe
 
 @dataclass
 class PassReport:
-    """Changes and refusals of one pass; each is the name of a node, refusals with the reason."""
+    """Changes and refusals of one pass; each is the name of a node, refusals with the reason.
+
+    `notes` says of convolutions, by the name of their result, what was done; `planes` by how many planes a mask is
+    carried, by its name.
+    """
 
     name: str
     changed: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+    planes: dict[str, int] = field(default_factory=dict)
 
-    def change(self, node: ir.Node) -> None:
-        """Record that `node` was rewritten."""
+    def change(self, node: ir.Node, note: str = "") -> None:
+        """Record that `node` was rewritten; of a convolution with a note for the reader."""
         self.changed.append(describe(node))
+        if note:
+            self.notes[str(node.outputs[0].name)] = note
 
     def refuse(self, node: ir.Node, reason: str) -> None:
         """Record that `node` was left, and why."""

@@ -25,7 +25,7 @@ import numpy as np
 import onnx_ir as ir
 
 from .clean_up import remove_unused
-from .ir_tools import Array, add_constant, channels, constant, insert_before, replace_output
+from .ir_tools import Array, add_constant, channels, constant, insert_before, integers, replace_output
 from .mask_path import analyse_mask_path
 from .report import PassReport
 from .upsampling import Factors, nearest_factors
@@ -52,7 +52,7 @@ def sub_pixel(model: ir.Model, kernels: Kernels = "summed") -> tuple[ir.Model, P
             continue
         reason = _reason_against(node, parts)
         if reason is None:
-            report.change(node)
+            report.change(node, _saving(node, parts))
             _rewrite(model.graph, node, parts, kernels)
         else:
             report.refuse(node, reason)
@@ -77,17 +77,29 @@ def _reason_against(conv: ir.Node, parts: list[ir.Value]) -> str | None:
         return "the convolution's bias is not constant"
     if weight.ndim != 4 or 1 in weight.shape[2:]:
         return f"a kernel of {'x'.join(map(str, weight.shape[2:]))} has no taps to share"
-    if any(number != 1 for name in ("strides", "dilations") for number in _numbers(conv, name, [1, 1])):
+    if any(number != 1 for name in ("strides", "dilations") for number in integers(conv, name, [1, 1])):
         return "the convolution has a stride or a dilation"
     if "group" in conv.attributes and conv.attributes["group"].as_int() != 1:
         return "the convolution has groups"
     if "auto_pad" in conv.attributes and conv.attributes["auto_pad"].as_string() != "NOTSET":
         return "the convolution's padding is automatic"
-    if any(pad > size - 1 for pad, size in zip(_numbers(conv, "pads", [0] * 4), weight.shape[2:] * 2, strict=True)):
+    if any(pad > size - 1 for pad, size in zip(integers(conv, "pads", [0] * 4), weight.shape[2:] * 2, strict=True)):
         return "the convolution's padding is wider than its kernel"
     if sum(channels(part) or 0 for part in parts) != weight.shape[1]:
         return "the channels of what is concatenated are not static"
     return None
+
+
+def _saving(conv: ir.Node, parts: list[ir.Value]) -> str:
+    weight = constant(conv.inputs[1])
+    factors = [found for part in parts if (found := nearest_factors(part.producer())) is not None]
+    assert weight is not None
+    taps, few = (float(np.prod(size)) for size in (weight.shape[2:], _small_kernel(weight, factors[0])))
+    return f"upsampling folded, {few / np.prod(factors[0]):g} taps of {taps:g}"
+
+
+def _small_kernel(weight: Array, factors: Factors) -> list[int]:
+    return [k + s - 1 for k, s in zip(weight.shape[2:], factors, strict=True)]
 
 
 def _rewrite(graph: ir.Graph, conv: ir.Node, parts: list[ir.Value], kernels: Kernels) -> None:
@@ -110,7 +122,14 @@ def _rewrite(graph: ir.Graph, conv: ir.Node, parts: list[ir.Value], kernels: Ker
     total = terms[0]
     for term in terms[1:]:
         total = insert_before(conv, "Add", [total, term], like=conv.outputs[0])
+    # The sum takes the name of what it replaces, and its terms begin with it: `--keep-fp32 NAME*` finds them all.
+    name = conv.outputs[0].name
+    for term in terms:
+        producer = term.producer()
+        term.name = f"{name}_{'upsampled' if producer is not None and producer.op_type == 'ConvTranspose' else 'skip'}"
+    conv.outputs[0].name = f"{name}_replaced"
     replace_output(conv.outputs[0], total)
+    total.name = name
     graph.remove(conv, safe=True)
 
 
@@ -135,7 +154,7 @@ def _convolve_transposed(
     bias: ir.Value | None, kernels: Kernels,
 ) -> ir.Value:  # fmt: skip
     flipped = np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
-    size = [k + s - 1 for k, s in zip(weight.shape[2:], factors, strict=True)]
+    size = _small_kernel(weight, factors)
     name = f"{conv.outputs[0].name}_upsampled_weight"
     if kernels == "summed":
         kernel = add_constant(graph, name, sum_windows(flipped, factors))
@@ -145,7 +164,7 @@ def _convolve_transposed(
         pooling = {"kernel_shape": list(factors), "pads": margin * 2, "count_include_pad": 1}
         kernel = insert_before(conv, "AveragePool", [stored], pooling, like=stored)
         kernel.shape = ir.Shape([*flipped.shape[:2], *size])
-    cut = [k - 1 - pad for k, pad in zip(weight.shape[2:] * 2, _numbers(conv, "pads", [0] * 4), strict=True)]
+    cut = [k - 1 - pad for k, pad in zip(weight.shape[2:] * 2, integers(conv, "pads", [0] * 4), strict=True)]
     attributes = {"strides": list(factors), "pads": cut, "kernel_shape": size}
     inputs = [_join(conv, sources), kernel, bias] if bias is not None else [_join(conv, sources), kernel]
     return insert_before(conv, "ConvTranspose", list(inputs), attributes, like=conv.outputs[0])
@@ -177,7 +196,3 @@ def _source(upsampled: ir.Value) -> ir.Value:
     source = producer.inputs[0]
     assert source is not None
     return source
-
-
-def _numbers(node: ir.Node, name: str, default: list[int]) -> list[int]:
-    return list(node.attributes[name].as_ints()) if name in node.attributes else default
