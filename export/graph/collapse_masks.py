@@ -107,7 +107,11 @@ class _Collapse:
             self._expand(node, output, wide)
         elif output in self.mask_path.mask_only:
             if node.op_type == "Conv":
-                self._convolve(node, output)
+                reason = self._convolve(node, output)
+                if reason is None:
+                    self.report.change(node)
+                elif (channels(node.inputs[0]) or 2) > 1:
+                    self.report.refuse(node, reason)
             elif wide > 1 and node.op_type == "Concat":
                 self._concatenate(node, output)
             elif wide > 1 and node.op_type in BY_CHANNEL:
@@ -126,29 +130,31 @@ class _Collapse:
         if wide > 1 and (is_plane or (array is not None and array.size == 1)):
             self._set(output, source, (wide,))
 
-    def _convolve(self, node: ir.Node, output: ir.Value) -> None:
+    def _convolve(self, node: ir.Node, output: ir.Value) -> str | None:
+        """Narrow a convolution of the mask, or say why not."""
         form, weight = self._form(node.inputs[0]), constant(node.inputs[1])
         bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
         has_other_bias = len(node.inputs) > 2 and node.inputs[2] is not None and bias is None
         if form is None or weight is None or has_other_bias:
-            return
+            unknown = "number of mask channels" if form is None else "weight" if weight is None else "bias"
+            return f"its {unknown} is not constant"
         value, groups = form
         convolution_groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
         if sum(groups) != weight.shape[1] * convolution_groups:
-            return
+            return "its mask stands for a number that was given a shape"
         summed = _sum_inputs(weight, groups, convolution_groups).astype(np.float32)
         rows = summed.reshape(len(summed), -1)
         if bias is not None:
             rows = np.concatenate([rows, bias.reshape(-1, 1)], axis=1)
         starts = [0, *(1 + np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1)))]
         if summed[starts].size == weight.size:
-            return
+            return f"its {sum(groups)} mask channels are not proven identical"
         inputs: list[ir.Value | None] = [value, add_constant(self.graph, f"{output.name}_window", summed[starts])]
         if bias is not None and bias.any():
             inputs.append(add_constant(self.graph, f"{output.name}_offset", bias[starts].astype(np.float32)))
         narrow = self._add(node, inputs, output, len(starts), without="group")
         self._set(output, narrow, tuple(int(size) for size in np.diff([*starts, len(rows)])))
-        self.report.change(node)
+        return None
 
     def _concatenate(self, node: ir.Node, output: ir.Value) -> None:
         forms = [self._form(value) for value in node.inputs]

@@ -1,26 +1,17 @@
-r"""The mask ratio in one normal form, whatever way the layer was written.
+r"""The mask ratio scaled to be 1 where everything is known, whatever way the layer was written.
 
-1. A division of features by the mask path becomes a product, `z / s = z * (1 / s)`: the quotient is on the mask path.
-2. Factors of the mask path, and numbers, are gathered, `(z * w) * r * m = z * (w * r * m)`: a ratio that is huge
-   where the updated mask is zero meets that zero on the mask path, in FP32, before it meets a feature.
-3. A choice between such a product and zero becomes a factor as well, `where(m, z * r, 0) = z * where(m, r, 0)`: the
-   choice is made for one plane and not for every feature.
-4. A ratio that FP16 does not hold where nothing is known, and that is masked only later, is masked at once as well:
-   `g(z * r) * m = g(z * (r * m)) * m` for a mask `m` of zeros and ones and a pointwise `g`.
-5. The ratio is scaled to be 1 where everything is known. A layer that divides by the mask sum without multiplying by
-   the window `w` has weights that are `w` times as large, and its convolution leaves the FP16 range where its result
-   does not. With `k` the ratio where everything is known (`1 / w` there)::
+A layer that divides by the mask sum without multiplying by the window `w` has weights that are `w` times as large, and
+its convolution leaves the FP16 range where its result does not. With `k` the ratio where everything is known (`1 / w`
+there), and after `gather_ratio`::
 
-       conv_W(x) * r  =  conv_{kW}(x) * (r / k)          (conv_W(x) + b - b) * r  =  conv_{kW}(x) * (r / k)
+    conv_W(x) * r  =  conv_{kW}(x) * (r / k)          (conv_W(x) + b - b) * r  =  conv_{kW}(x) * (r / k)
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import onnx_ir as ir
 
-from .intervals import fits_fp16
-from .ir_tools import Array, add_constant, constant, insert_before, only_use, replace_output
+from .gather_ratio import gather_ratio, operands_of_product
+from .ir_tools import Array, add_constant, constant, insert_before, only_use
 from .mask_path import MaskPath, analyse_mask_path, find_divisor, value_where_all_is_known
 from .report import PassReport
 
@@ -28,27 +19,17 @@ NORMAL = (0.5, 2.0)
 """Ratios where everything is known that are left as they are: within a factor of two nothing is gained."""
 
 
-POINTWISE_BETWEEN = ("Add", "Sub", "Relu", "LeakyRelu")
-"""What may stand between a product with a ratio and the mask, if the feature is its one operand of the image."""
-
-
 def normalise_ratio(model: ir.Model) -> tuple[ir.Model, PassReport]:
     """Bring every product and quotient of features with the mask path, in a copy of `model`, into normal form."""
-    model = model.clone()
+    model = gather_ratio(model)
     graph = model.graph
     report = PassReport("normalise_ratio")
-    _divisions_to_products(graph, analyse_mask_path(model))
-    _gather_factors(graph, analyse_mask_path(model))
-    _choices_to_products(graph, analyse_mask_path(model))
-    _gather_factors(graph, analyse_mask_path(model))
-    _mask_at_once(graph, analyse_mask_path(model))
-    graph.sort()  # that mask may have been made behind the product
     mask_path = analyse_mask_path(model)
     for node in list(graph):
         known = ratio_where_all_is_known(node, mask_path)
         if known is None:
             continue
-        feature, ratio = _operands(node, mask_path)
+        feature, ratio = operands_of_product(node, mask_path)
         reason = _rescale(graph, node, feature, ratio, known, report)
         if reason is None:
             report.change(node)
@@ -61,132 +42,12 @@ def ratio_where_all_is_known(node: ir.Node, mask_path: MaskPath) -> float | None
     """For a product of features with a ratio that is not normal, the ratio where everything is known."""
     if node.op_type != "Mul" or not any(value in mask_path.image_dependent for value in node.outputs):
         return None
-    _, ratio = _operands(node, mask_path)
+    _, ratio = operands_of_product(node, mask_path)
     divisor = find_divisor(ratio, mask_path) if ratio is not None else None
     if ratio is None or divisor is None:
         return None
     known = value_where_all_is_known(ratio, mask_path)
     return known if known is not None and not NORMAL[0] <= known <= NORMAL[1] else None
-
-
-def _operands(node: ir.Node, mask_path: MaskPath) -> tuple[ir.Value | None, ir.Value | None]:
-    """The feature and the mask-path operand of a product; None for either that it has not."""
-    feature = [value for value in node.inputs if value in mask_path.image_dependent]
-    masks = [value for value in node.inputs if value in mask_path.mask_only]
-    return (feature[0] if len(feature) == 1 else None), (masks[0] if len(masks) == 1 else None)
-
-
-def _divisions_to_products(graph: ir.Graph, mask_path: MaskPath) -> None:
-    for node in list(graph):
-        if node.op_type != "Div" or node.inputs[1] not in mask_path.mask_only:
-            continue
-        if node.inputs[0] in mask_path.image_dependent:
-            one = add_constant(graph, "one", np.array(1, dtype=np.float32))
-            quotient = insert_before(node, "Div", [one, node.inputs[1]], like=node.inputs[1])
-            product = insert_before(node, "Mul", [node.inputs[0], quotient], like=node.outputs[0])
-            replace_output(node.outputs[0], product)
-            graph.remove(node, safe=True)
-
-
-def _choices_to_products(graph: ir.Graph, mask_path: MaskPath) -> None:
-    """`where(c, z * r, 0)` to `z * where(c, r, 0)` for a condition of the mask path, from the innermost outwards."""
-    for node in list(graph):
-        if node.op_type != "Where":
-            continue
-        for value, condition, kept in _maskings(node, mask_path):
-            product = only_use(value, "Mul")
-            feature, ratio = _operands(product, mask_path) if product is not None else (None, None)
-            if product is None or feature is None or ratio is None or feature.shape != node.outputs[0].shape:
-                continue
-            chosen = _choose(graph, node, condition, ratio, kept)
-            mask_path = mask_path.with_mask_value(chosen)
-            replace_output(node.outputs[0], insert_before(node, "Mul", [feature, chosen], like=node.outputs[0]))
-            graph.remove([node, product], safe=True)
-            break
-
-
-def _gather_factors(graph: ir.Graph, mask_path: MaskPath) -> None:
-    """`(z * r) * m` to `z * (r * m)`, from the outermost product inwards; one of `r` and `m` may be a number."""
-    for node in reversed(list(graph)):
-        while node.op_type == "Mul" and node.graph is not None:
-            feature, factor = _factors(node, mask_path)
-            inner = only_use(feature, "Mul")
-            if factor is None or inner is None:
-                break
-            source, inner_factor = _factors(inner, mask_path)
-            if source is None or inner_factor is None or {factor, inner_factor}.isdisjoint(mask_path.mask_only):
-                break
-            gathered = insert_before(node, "Mul", [inner_factor, factor], like=_larger(inner_factor, factor))
-            mask_path = mask_path.with_mask_value(gathered)
-            node.replace_input_with(0, source)
-            node.replace_input_with(1, gathered)
-            graph.remove(inner, safe=True)
-
-
-def _factors(node: ir.Node, mask_path: MaskPath) -> tuple[ir.Value | None, ir.Value | None]:
-    """The feature of a product, and its factor if that is of the mask path or one number."""
-    feature, factor = _operands(node, mask_path)
-    if feature is not None and factor is None:
-        other = node.inputs[1] if node.inputs[0] is feature else node.inputs[0]
-        array = constant(other)
-        factor = other if array is not None and array.size == 1 and array.ndim <= 4 else None
-    return feature, factor
-
-
-def _mask_at_once(graph: ir.Graph, mask_path: MaskPath) -> None:
-    for node in list(graph):
-        if node.outputs[0] not in mask_path.image_dependent:
-            continue
-        for feature, mask, kept in _maskings(node, mask_path):
-            product = _unbounded_product(feature, mask_path)
-            _, ratio = _operands(product, mask_path) if product is not None else (None, None)
-            if product is None or ratio is None:
-                continue
-            masked = _choose(graph, product, mask, ratio, kept) if kept else None
-            masked = masked or insert_before(product, "Mul", [ratio, mask], like=_larger(ratio, mask))
-            product.replace_input_with(1 if product.inputs[1] is ratio else 0, masked)
-
-
-def _choose(graph: ir.Graph, anchor: ir.Node, condition: ir.Value, ratio: ir.Value, kept: int) -> ir.Value:
-    """`where(condition, ratio, 0)`, or with `kept` 2 `where(condition, 0, ratio)`, before `anchor`."""
-    zero = add_constant(graph, "zero", np.array(0, dtype=np.float32))
-    inputs: list[ir.Value | None] = [condition, ratio, zero] if kept == 1 else [condition, zero, ratio]
-    return insert_before(anchor, "Where", inputs, like=_larger(ratio, condition), dtype=ratio.dtype)
-
-
-def _maskings(node: ir.Node, mask_path: MaskPath) -> Iterator[tuple[ir.Value, ir.Value, int]]:
-    """Features that a node sets to zero, the mask it does so by, and which branch of a choice they are (0: none)."""
-    if node.op_type == "Mul":
-        feature, mask = _operands(node, mask_path)
-        table = mask_path.tables.get(mask) if mask is not None else None
-        if feature is not None and mask is not None and table is not None and set(table.values.tolist()) <= {0, 1}:
-            yield feature, mask, 0
-    elif node.op_type == "Where" and node.inputs[0] in mask_path.mask_only:
-        for kept, other in ((1, 2), (2, 1)):
-            condition, feature, zero = node.inputs[0], node.inputs[kept], constant(node.inputs[other])
-            if condition is not None and feature is not None and zero is not None and not zero.any():
-                yield feature, condition, kept
-
-
-def _unbounded_product(value: ir.Value | None, mask_path: MaskPath) -> ir.Node | None:
-    """The product with a ratio that FP16 does not hold, of which `value` is a pointwise function and the only use."""
-    for op in POINTWISE_BETWEEN:
-        if (node := only_use(value, op)) is not None:
-            features = [operand for operand in node.inputs if operand in mask_path.image_dependent]
-            return _unbounded_product(features[0], mask_path) if len(features) == 1 else None
-    product = only_use(value, "Mul")
-    if product is None:
-        return None
-    feature, ratio = _operands(product, mask_path)
-    if feature is None or ratio is None:
-        return None
-    return None if fits_fp16(mask_path.ranges[ratio]) else product
-
-
-def _larger(first: ir.Value, second: ir.Value) -> ir.Value:
-    """Of two values that broadcast, the one with more static channels, for the type and about the shape."""
-    sizes = [value.shape[1] if value.shape is not None and len(value.shape) == 4 else 0 for value in (first, second)]
-    return second if isinstance(sizes[1], int) and isinstance(sizes[0], int) and sizes[1] > sizes[0] else first
 
 
 def _rescale(
