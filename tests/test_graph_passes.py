@@ -385,6 +385,29 @@ def test_mask_path_stays_single_and_nearly_all_work_is_half() -> None:
     assert half_precision_share(half, SHAPES) > 0.97
 
 
+def test_a_bias_times_the_mask_is_half_like_the_features() -> None:
+    def biased(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        updated = F.max_pool2d(mask, 3, 1, 1)
+        return torch.relu(layer.without_bias(image * mask) * 100 + layer.conv.bias.view(1, 3, 1, 1) * updated)
+
+    class WithBias(Layer):
+        def without_bias(self, features: Tensor) -> Tensor:
+            return F.conv2d(features, self.conv.weight, padding=1)
+
+    model = traced(WithBias(biased))
+    for headroom in (1.0, 0.25):
+        half, _ = to_half_precision(model, headroom=headroom)
+        wide = [node for node in half.graph if node.op_type == "Mul" and node.outputs[0].shape[1] == 3]
+        assert wide
+        single = [node for node in wide if node.outputs[0].dtype == ir.DataType.FLOAT]
+        assert {node.name for node in single} <= {"output_without_headroom"} | {
+            node.name for node in wide if node.outputs[0].name == "image_with_headroom"
+        }
+        result = StrictFp16(half).run(inputs()).outputs["output"]
+        expected = run(model, inputs())[0]
+        assert np.linalg.norm(result - expected) / np.linalg.norm(expected) < 2e-3
+
+
 def test_an_infinite_ratio_is_clipped_before_its_cast() -> None:
     # ratio = 9 / (0 + 1e-8) is 9e8 in a hole; as infinity in FP16 it would make 0 * inf = NaN.
     def unclamped(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ reaches it, unless that is not safe:
 * the user named it.
 
 Everything else, the mask path above all, stays FP32: it is one channel wide, so that costs nothing, and integers up to
-the window size, which FP16 does not hold, stay exact. An unbounded value that does enter FP16 is clipped before its
+the window size, which FP16 does not hold, stay exact. A bias times a mask of zeros and ones is as wide as the features
+and FP16 like them. An unbounded value that does enter FP16 is clipped before its
 cast, so that no infinity can meet a zero in a hole.
 """
 
@@ -80,6 +81,8 @@ def to_half_precision(
     conversion = _Conversion(model.graph, unbounded, report)
     for node in list(model.graph):
         if not any(value in mask_path.image_dependent for value in node.outputs):
+            if _spreads_a_mask(node, mask_path):
+                conversion.to_half(node)
             continue
         if not any(is_float(value) for value in (*node.inputs, *node.outputs)):
             continue
@@ -94,6 +97,23 @@ def to_half_precision(
             conversion.keep(node)
     conversion.finish_outputs()
     return remove_unused(model), report
+
+
+def _spreads_a_mask(node: ir.Node, mask_path: MaskPath) -> bool:
+    """Whether a node multiplies a bias for each channel by a plane of zeros and ones, for features alone.
+
+    Such a product is as wide as the features, and FP16 rounds it as it rounds the bias.
+    """
+    if node.op_type != "Mul" or not node.outputs[0].uses():
+        return False
+    for bias, plane in ((node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])):
+        array, table = constant(bias), mask_path.tables.get(plane) if plane is not None else None
+        if array is not None and array.size > 1 and _unfit_constant(node) is None and table is not None:
+            users = [use.node for use in node.outputs[0].uses()]
+            for_features = all(any(value in mask_path.image_dependent for value in user.outputs) for user in users)
+            is_mask = table.complete and set(table.values.tolist()) <= {0, 1}
+            return is_mask and for_features and not node.outputs[0].is_graph_output()
+    return False
 
 
 def _reason_for_fp32(node: ir.Node, mask_path: MaskPath, keep_fp32: Sequence[str]) -> str | None:

@@ -142,9 +142,25 @@ class _Scaling:
     def _scale(self, user: ir.Node, value: ir.Value) -> ir.Value:
         if value not in self.scaled:
             array = constant(value)
-            if array is None:
-                self.scaled[value] = insert_before(user, "Mul", [value, self.factor], like=value)
-            else:
+            if array is not None:
                 name = f"{value.name}_with_headroom"
                 self.scaled[value] = add_constant(self.graph, name, (array * self.scale).astype(array.dtype))
+            elif (product := _product_with_constant(value)) is not None:
+                # A bias for each channel times a plane: the bias takes the factor, and nothing wide is computed twice.
+                bias, plane = product
+                operands: list[ir.Value | None] = [self._scale(user, bias), plane]
+                self.scaled[value] = insert_before(user, "Mul", operands, like=value)
+            else:
+                self.scaled[value] = insert_before(user, "Mul", [value, self.factor], like=value)
         return self.scaled[value]
+
+
+def _product_with_constant(value: ir.Value) -> tuple[ir.Value, ir.Value] | None:
+    """The constant and the other factor that `value` is the product of."""
+    node = value.producer()
+    if node is None or node.op_type != "Mul":
+        return None
+    for factor, other in ((node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])):
+        if factor is not None and other is not None and constant(factor) is not None:
+            return factor, other
+    return None
