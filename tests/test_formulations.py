@@ -1,6 +1,7 @@
-"""Every formulation of partial convolution: exact in FP32, safe in FP16 on the whole corpus, its mask carried once."""
+"""Every formulation of partial convolution: exact, safe in FP16 on the whole corpus, and an engine that builds."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from inpaintrt.engines.build import build_engine
+from inpaintrt.engines.store import TENSOR_SHAPES
 from inpaintrt.export import Interface
 from inpaintrt.export.deployed import TensorNetwork
 from inpaintrt.export.exporter import ExportOptions, ExportReport, make_models
@@ -135,6 +138,14 @@ def check(name: str, profile: Profile) -> None:
     assert report.half_precision is not None
     kept = [node for node, reason in report.half_precision.kept if "sums or powers" not in reason]
     assert bool(kept) == (name in UNSAFE), kept
+    assert_engine_builds(models["fp16"], profile)
+
+
+def assert_engine_builds(model: ir.Model, profile: Profile) -> None:
+    """TensorRT-RTX knows every operator and takes every type."""
+    if find_spec("tensorrt_rtx") is not None:
+        content = ir.to_proto(model).SerializeToString()
+        assert build_engine("tensorrt-rtx", content, "sm89", profile, TENSOR_SHAPES, lambda _: None)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, channels) in NETWORKS.items() if channels == 3])
