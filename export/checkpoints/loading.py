@@ -14,10 +14,12 @@ import torch
 from inpaintrt.runtime.errors import CheckpointError
 
 from .family import Family, LoadedNetwork, StateDict, check_finite, list_keys, tensors_only
+from .mmagic import MMagic
 from .naoto0804 import Naoto0804
+from .nipponjo import Nipponjo, NipponjoTensorFlow
 from .own import Own
 
-FAMILIES: tuple[Family, ...] = (Own(), Naoto0804())
+FAMILIES: tuple[Family, ...] = (Own(), Naoto0804(), Nipponjo(), NipponjoTensorFlow(), MMagic())
 
 
 def load_checkpoint(path: str | Path) -> LoadedNetwork:

@@ -12,6 +12,7 @@ from inpaintrt.export.interface import Interface
 from inpaintrt.runtime.backends.onnx_runtime import open_session
 
 from .mask_path import analyse_mask_path
+from .steep import steep_nodes
 
 FEW = 0.01
 """Share of known pixels where a few are known."""
@@ -23,7 +24,7 @@ def feature_peak(
     shape: tuple[int, int, int, int],
     hole: NDArray[np.float32] | None = None,
 ) -> float:
-    """The largest absolute value of any feature of `model` over the probes; infinite if one is not finite.
+    """The largest absolute value, over the probes, of any feature that may be FP16; infinite if one is not finite.
 
     Args:
         model: FP32, with input `image`, `mask` unless it is fixed, and output `output`.
@@ -32,11 +33,14 @@ def feature_peak(
         hole: the fixed mask [1,1,H,W], 1 = hole, of a model without a `mask`.
     """
     model = model.clone()
-    features = analyse_mask_path(model).image_dependent
+    mask_path = analyse_mask_path(model)
+    steep = steep_nodes(model.graph, mask_path)
     peaks: list[ir.Value] = []
     for node in list(model.graph):
+        if node in steep:
+            continue  # FP32 in any case
         for value in node.outputs:
-            if value in features and value.dtype == ir.DataType.FLOAT:
+            if value in mask_path.image_dependent and value.dtype == ir.DataType.FLOAT:
                 magnitude = ir.node("Abs", [value], num_outputs=1)
                 peak = ir.node("ReduceMax", [magnitude.outputs[0]], {"keepdims": 0}, num_outputs=1)
                 peak.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)

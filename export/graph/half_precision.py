@@ -3,7 +3,8 @@
 TensorRT 11 takes the types from the graph, so the graph must carry them. A node is computed in FP16 if an image value
 reaches it, unless that is not safe:
 
-* its operator sums over many values or grows exponentially (`FP32_OPERATORS`);
+* its operator sums over many values or grows exponentially (`FP32_OPERATORS`), or it belongs to one that does
+  (`steep.py`);
 * one of its constants does not fit: larger than 65504, or a scalar that becomes zero, as an epsilon does;
 * its operand is unbounded: multiplied by a value of the mask path that is not proven to fit FP16, such as a ratio with
   an epsilon, and not yet masked again (products are in the form that `normalise_ratio` gives them);
@@ -31,6 +32,7 @@ from .ir_tools import FLOATS, add_constant, constant, describe, insert_before, i
 from .mask_path import MaskPath, analyse_mask_path
 from .normalise_ratio import ratio_where_all_is_known
 from .report import PassReport
+from .steep import steep_nodes
 
 SMALLEST = 6e-8
 """The smallest value that FP16 does not make zero."""
@@ -78,6 +80,7 @@ def to_half_precision(
     model, report.headroom = add_headroom(model, headroom)
     mask_path = analyse_mask_path(model)
     unbounded = _Unbounded(mask_path)
+    steep = steep_nodes(model.graph, mask_path)
     conversion = _Conversion(model.graph, unbounded, report)
     for node in list(model.graph):
         if not any(value in mask_path.image_dependent for value in node.outputs):
@@ -89,7 +92,7 @@ def to_half_precision(
         if node.name == UNDONE:
             conversion.keep(node)  # what it gives is the network's own range again
             continue
-        reason = unbounded.reason(node) or _reason_for_fp32(node, mask_path, keep_fp32)
+        reason = unbounded.reason(node) or _reason_for_fp32(node, mask_path, keep_fp32) or steep.get(node)
         if reason is None:
             conversion.to_half(node)
         else:

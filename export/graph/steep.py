@@ -1,0 +1,150 @@
+"""Steep functions of features, which stay FP32 in the FP16 graph: scores that go into a softmax, and norms.
+
+A softmax magnifies absolute differences of its scores, exp(10 s) in contextual attention, and scores are sums of
+hundreds of products: rounded to FP16, a score of 200 is off by 0.06. Norms are sums of squares, which leave the FP16
+range at features of 256. So, whoever wrote the network, these nodes are found in its graph:
+
+* from each softmax backwards to the matrix product or convolution of two features that makes its scores, and that
+  product itself; convolutions of a single channel with constant weights, which join neighbouring scores, lie between;
+* sums and means, the squares they are taken of, and what is made of them alone, as a square root is, up to the node
+  that applies it to features;
+* nodes that only move values from one of these to another.
+
+The layers that make the operands of the product stay FP16: their roundings are many and independent, and average out.
+"""
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+from .ir_tools import constant, is_float
+from .mask_path import MaskPath
+
+SOFTMAX = frozenset({"LogSoftmax", "Softmax"})
+
+REDUCTIONS = frozenset(
+    {"LpNormalization", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMean", "ReduceSum", "ReduceSumSquare"}
+)
+
+SQUARES = frozenset({"Abs", "Mul", "Pow"})
+
+OF_NORMS = frozenset(
+    {"Add", "Cast", "Clip", "Div", "Expand", "Identity", "Max", "Min", "Mul", "Pow", "Reciprocal", "Reshape", "Sqrt",
+     "Squeeze", "Sub", "Unsqueeze"}
+)  # fmt: skip
+"""Operators that make of a norm what features are divided by."""
+
+MOVES = frozenset(
+    {"Cast", "Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Transpose",
+     "Unsqueeze"}
+)  # fmt: skip
+
+PRODUCTS = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"})
+
+SCORES = "its result goes into a softmax, which magnifies rounding"
+NORM = "a sum of squares, or what is made of one, may leave the FP16 range"
+BETWEEN = "it moves values between nodes that are kept"
+
+
+def steep_nodes(graph: ir.Graph, mask_path: MaskPath) -> dict[ir.Node, str]:
+    """Nodes of the feature path that must stay FP32, each with the reason."""
+    features = _Features(mask_path)
+    found: dict[ir.Node, str] = {}
+    for node in graph:
+        if not features.reach(node):
+            continue
+        if node.op_type in SOFTMAX:
+            found[node] = SCORES
+            for made in _scores(node, features):
+                found.setdefault(made, SCORES)
+        elif node.op_type in REDUCTIONS:
+            found[node] = NORM
+            for made in (*_squares(node, features), *_applications(node, features)):
+                found.setdefault(made, NORM)
+    # Against the order of the graph, so that a chain of moves is found from its end.
+    for node in reversed(graph):
+        if node.op_type in MOVES and node not in found and features.reach(node) and _between(node, found, features):
+            found[node] = BETWEEN
+    return found
+
+
+class _Features:
+    """Which values are floating-point features."""
+
+    def __init__(self, mask_path: MaskPath):
+        self.mask_path = mask_path
+
+    def of(self, node: ir.Node) -> list[ir.Value]:
+        """Those of its operands that depend on the image."""
+        return [v for v in node.inputs if v is not None and v in self.mask_path.image_dependent and is_float(v)]
+
+    def reach(self, node: ir.Node) -> bool:
+        """Whether a node makes features of features."""
+        return bool(self.of(node)) and any(is_float(value) for value in node.outputs)
+
+    def makers(self, node: ir.Node) -> Iterator[ir.Node]:
+        """The nodes that make its feature operands."""
+        for value in self.of(node):
+            producer = value.producer()
+            if producer is not None and self.reach(producer):
+                yield producer
+
+
+def _scores(softmax: ir.Node, features: _Features) -> Iterator[ir.Node]:
+    """Every node between the softmax and the layers before it, that product included."""
+    waiting, seen = list(features.makers(softmax)), {softmax}
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.op_type in PRODUCTS:
+            if len(features.of(node)) > 1:
+                yield node
+                continue
+            if not _joins_scores(node):
+                continue  # a layer of its own
+        yield node
+        waiting += features.makers(node)
+
+
+def _joins_scores(node: ir.Node) -> bool:
+    """Whether this is a convolution of one channel with constant weights."""
+    weight = constant(node.inputs[1]) if node.op_type == "Conv" else None
+    return weight is not None and weight.ndim == 4 and weight.shape[:2] == (1, 1)
+
+
+def _squares(reduction: ir.Node, features: _Features) -> Iterator[ir.Node]:
+    for node in features.makers(reduction):
+        operands = features.of(node)
+        if node.op_type in SQUARES and len(set(operands)) == 1:
+            yield node
+
+
+def _applications(reduction: ir.Node, features: _Features) -> Iterator[ir.Node]:
+    """What is made of a norm alone, and the node that applies it to features."""
+    norms = set(reduction.outputs)
+    waiting = list(reduction.outputs)
+    while waiting:
+        for node, _ in waiting.pop().uses():
+            if node.op_type not in OF_NORMS or not features.reach(node):
+                continue
+            yield node
+            if all(value in norms for value in features.of(node)) and not set(node.outputs) <= norms:
+                norms.update(node.outputs)
+                waiting += node.outputs
+
+
+def _between(node: ir.Node, kept: dict[ir.Node, str], features: _Features) -> bool:
+    """Whether all users of a node are kept, and a kept node is where its values come from."""
+    users = [use.node for value in node.outputs for use in value.uses()]
+    if not users or any(user not in kept for user in users):
+        return False
+    waiting = list(features.makers(node))
+    while waiting:
+        maker = waiting.pop()
+        if maker in kept:
+            return True
+        if maker.op_type in MOVES:
+            waiting += features.makers(maker)
+    return False
