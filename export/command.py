@@ -247,8 +247,10 @@ def _summarise(bundle: "Bundle", report: "ExportReport") -> None:
         for name, reason in half.headroom.refused:
             peak = f"the largest probed feature is {report.feature_peak:.3g}, FP16 ends at 65504"
             say(f"no headroom: {name}: {reason}; {peak}")
-        for name, reason in half.kept:
-            say(f"kept in FP32: {name}: {reason}")
+        for reason in dict.fromkeys(reason for _, reason in half.kept):
+            names = [name for name, why in half.kept if why == reason]
+            others = f" and {len(names) - 1} more nodes" if len(names) > 1 else ""
+            say(f"kept in FP32: {names[0]}{others}: {reason}")
 
 
 def _say_costs(report: "ExportReport") -> None:

@@ -34,6 +34,7 @@ from .graph.headroom import scale_for
 from .graph.image_io import add_image_io
 from .graph.ir_tools import constant
 from .graph.mask_path import analyse_mask_path
+from .graph.merge_convolutions import merge_convolutions
 from .graph.multiply_adds import half_precision_share
 from .graph.normalise_ratio import normalise_ratio
 from .graph.report import PassReport
@@ -43,6 +44,9 @@ from .source import Source, from_module, relative_record
 from .trace import trace
 
 Io = Literal["image", "tensor"]
+
+OPTIMISATIONS = (collapse_masks, normalise_ratio, fold_batch_norm, merge_convolutions, compute_before_upsampling)
+"""The exact passes over every graph, in order."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,7 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Pr
     trace_to_explain = model
     if options.optimize:
         model = trace_to_explain = clean_up(model)
-        for optimisation in (collapse_masks, normalise_ratio, fold_batch_norm, compute_before_upsampling):
+        for optimisation in OPTIMISATIONS:
             model, done = optimisation(model)
             report.passes.append(done)
         model = clean_up(model)

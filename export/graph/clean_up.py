@@ -13,6 +13,7 @@ from onnxscript.rewriter.rules.common import max_min_rule
 
 from .ir_tools import Array, add_constant, constant, replace_output
 from .masked_assignment import assignments_to_choices
+from .merge_slices import merge_slices
 from .single_precision import to_single_precision
 
 BROADCASTING = frozenset({"Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Sub", "Where"})
@@ -36,6 +37,7 @@ def clean_up(model: ir.Model) -> ir.Model:
     broadcast_constants(model.graph)
     drop_zero_terms(model.graph)
     assignments_to_choices(model.graph)
+    merge_slices(model.graph)
     onnxscript.rewriter.rewrite(model, pattern_rewrite_rules=[max_min_rule])
     return remove_unused(infer_types(model))
 

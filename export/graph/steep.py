@@ -1,11 +1,13 @@
 """Steep functions of features, which stay FP32 in the FP16 graph: scores that go into a softmax, and norms.
 
 A softmax magnifies absolute differences of its scores, exp(10 s) in contextual attention, and scores are sums of
-hundreds of products: rounded to FP16, a score of 200 is off by 0.06. Norms are sums of squares, which leave the FP16
+hundreds of products, which FP16 rounds coarsely or does not hold at all. Norms are sums of squares, which leave the FP16
 range at features of 256. So, whoever wrote the network, these nodes are found in its graph:
 
 * from each softmax backwards to the matrix product or convolution of two features that makes its scores, and that
-  product itself; convolutions of a single channel with constant weights, which join neighbouring scores, lie between;
+  product itself, unless both of its operands are divided by their own norms: then its result is at most as large as
+  the vectors are long, and is rounded once. Convolutions of a single channel with constant weights, which join
+  neighbouring scores, lie between;
 * sums and means, the squares they are taken of, and what is made of them alone, as a square root is, up to the node
   that applies it to features;
 * nodes that only move values from one of these to another.
@@ -98,14 +100,66 @@ def _scores(softmax: ir.Node, features: _Features) -> Iterator[ir.Node]:
         if node in seen:
             continue
         seen.add(node)
+        if node.op_type in REDUCTIONS:
+            continue  # kept anyway, and what it sums is a layer's
         if node.op_type in PRODUCTS:
-            if len(features.of(node)) > 1:
-                yield node
+            operands = features.of(node)
+            if len(operands) > 1:
+                if not all(is_normalised(value) for value in operands):
+                    yield node
                 continue
             if not _joins_scores(node):
                 continue  # a layer of its own
         yield node
         waiting += features.makers(node)
+
+
+def is_normalised(value: ir.Value | None) -> bool:
+    """Whether a value is proven to hold vectors divided by their norms, or zeros: none of its numbers exceeds 1."""
+    node = value.producer() if value is not None else None
+    if node is None:
+        return False
+    if node.op_type == "Concat":
+        return all(is_normalised(operand) for operand in node.inputs)
+    if node.op_type in MOVES and _pads_with_zeros(node):
+        return is_normalised(node.inputs[0])
+    return node.op_type == "Div" and _is_norm(node.inputs[1], node.inputs[0])
+
+
+def _pads_with_zeros(node: ir.Node) -> bool:
+    filling = constant(node.inputs[2]) if node.op_type == "Pad" and len(node.inputs) > 2 else None
+    return filling is None or not filling.any()
+
+
+def _is_norm(value: ir.Value | None, vectors: ir.Value | None) -> bool:
+    """Whether a value is at least the norm of these vectors, taken along any axes."""
+    node = value.producer() if value is not None else None
+    if node is None:
+        return False
+    if node.op_type == "ReduceL2":
+        return node.inputs[0] is vectors
+    if node.op_type == "Sqrt":
+        return _is_sum_of_squares(node.inputs[0], vectors)
+    if node.op_type == "Clip":
+        return (len(node.inputs) < 3 or node.inputs[2] is None) and _is_norm(node.inputs[0], vectors)
+    if node.op_type == "Max":
+        return any(_is_norm(operand, vectors) for operand in node.inputs)
+    return node.op_type in MOVES and _is_norm(node.inputs[0], vectors)
+
+
+def _is_sum_of_squares(value: ir.Value | None, vectors: ir.Value | None) -> bool:
+    reduction = value.producer() if value is not None else None
+    if reduction is None or reduction.op_type not in ("ReduceSum", "ReduceSumSquare"):
+        return False
+    if reduction.op_type == "ReduceSumSquare":
+        return reduction.inputs[0] is vectors
+    square = reduction.inputs[0].producer() if reduction.inputs[0] is not None else None
+    if square is None:
+        return False
+    if square.op_type == "Mul":
+        return square.inputs[0] is vectors and square.inputs[1] is vectors
+    power = constant(square.inputs[1]) if square.op_type == "Pow" else None
+    return power is not None and bool((power == 2).all()) and square.inputs[0] is vectors
 
 
 def _joins_scores(node: ir.Node) -> bool:

@@ -17,6 +17,9 @@ the two products are matrix products of unfolded patches, the pasting is a sum o
 fusion reads rows with their neighbours, among them copies of the last and first row that stand for the turn from one
 column to the next. Every picture of a batch has a mask of its own.
 
+The patches q are divided by their norms before the product as well, and the scores multiplied by them after it: so the
+product is of vectors no longer than 1, which FP16 holds whatever the features are, and what follows is FP32.
+
 Memory and cost grow with the square of the number of places, which is H*W/64 for a picture of H x W: at 512x512 the
 scores are 64 MiB for each picture, at 1024x1024 1 GiB, of which the layer holds about five quarters at once in each of
 several copies, as it works on a quarter of the places q at a time.
@@ -37,9 +40,6 @@ Invalid = Literal["zero", "excluded"]
 
 SMALLEST_NORM = 1e-4
 
-BLOCKS = 4
-"""In how many parts the places q are treated, one after the other; bounds the memory."""
-
 EXCLUDED = -1e30
 """Score of an excluded patch: finite, so that a picture without a single valid patch gets their mean and no NaN."""
 
@@ -54,6 +54,7 @@ class ContextualAttention(nn.Module):
         count_overlap: whether the four sides of the picture, where fewer pasted patches overlap, are divided by their
             number, or like the rest by 4.
         softmax_scale: factor on scores.
+        blocks: in how many parts the places q are treated, one after the other, which bounds the memory.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ContextualAttention(nn.Module):
         invalid: Invalid = "zero",
         count_overlap: bool = False,
         softmax_scale: float = 10.0,
+        blocks: int = 4,
     ):
         super().__init__()
         self.fuse = fuse
@@ -70,6 +72,7 @@ class ContextualAttention(nn.Module):
         self.invalid = invalid
         self.count_overlap = count_overlap
         self.softmax_scale = softmax_scale
+        self.blocks = blocks
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Fill features from valid patches.
@@ -86,17 +89,18 @@ class ContextualAttention(nn.Module):
         rows, columns = half.shape[2:]
         valid = self._valid(self._shrink(mask, mask.shape[2] // rows))
         patches = unfold3(half)
-        flat = patches.reshape(count, rows * columns, 9 * channels)
-        keys = flat / flat.square().sum(2, keepdim=True).sqrt().clamp_min(SMALLEST_NORM)
+        norms = patches.square().sum(3, keepdim=True).sqrt().clamp_min(SMALLEST_NORM)
+        patches = patches / norms
+        keys = patches.reshape(count, rows * columns, 9 * channels)
         if self.fuse:
-            patches, keys = _with_neighbours(patches), F.pad(keys, (0, 0, 1, 1))
+            patches, norms, keys = _with_neighbours(patches), _with_neighbours(norms), F.pad(keys, (0, 0, 1, 1))
         keys = keys.transpose(1, 2)
         values = unfold4(features).reshape(count, rows * columns, 16 * channels)
         pasted = []
-        blocks = min(BLOCKS, rows)
+        blocks = min(self.blocks, rows)
         for block in range(blocks):
             last = None if block == blocks - 1 else (block + 1) * (rows // blocks)
-            scores = self._scores(patches, keys, block * (rows // blocks), last)
+            scores = self._scores(patches, norms, keys, block * (rows // blocks), last)
             pasted.append(torch.matmul(self._weights(scores, valid), values))
         return self._paste(torch.cat(pasted, dim=1).reshape(count, rows, columns, 16 * channels))
 
@@ -112,13 +116,14 @@ class ContextualAttention(nn.Module):
         touched = F.max_pool2d(hole, 3, stride=1, padding=1)
         return 1 - touched.clamp(0, 1).flatten(2)
 
-    def _scores(self, patches: Tensor, keys: Tensor, first: int, last: int | None) -> Tensor:
+    def _scores(self, patches: Tensor, norms: Tensor, keys: Tensor, first: int, last: int | None) -> Tensor:
         """Scores of the places in rows `first` to `last` (None for the end): [N,places,all places]."""
+        # Row y of what has neighbours is row y - 1 of the picture: these are the rows before, inside and after the block.
+        rows = slice(first, last + 2 if self.fuse and last is not None else last)
+        matched = torch.matmul(patches[:, rows].flatten(1, 2), keys) * norms[:, rows].flatten(1, 2)
         if not self.fuse:
-            return torch.matmul(patches[:, first:last].flatten(1, 2), keys)
-        # Row y of `patches` is row y - 1 of the picture, so these are the rows before, inside and after the block.
-        block = patches[:, first : None if last is None else last + 2]
-        matched = torch.matmul(block.flatten(1, 2), keys).reshape(*block.shape[:3], -1)
+            return matched
+        matched = matched.reshape(*patches[:, rows].shape[:3], -1)
         fused = matched[:, :, :-2, :-2] + matched[:, :, 1:-1, 1:-1] + matched[:, :, 2:, 2:]
         # The copy of the last row is shifted by one place, and that of the first one back: one place has no pair.
         if first == 0:
