@@ -1,4 +1,4 @@
-"""DeepFillv2 exported: exact in FP32, safe in FP16, and built into engines. Small widths; `make bench` has the real one."""
+"""DeepFillv2 exported: exact in FP32, safe in FP16, and built into engines. Small widths, to be quick."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Parallel convolutions over one input become one: a layer's features and its gate, or the first layers of two branches.
+"""Parallel convolutions over one input become one: a layer's features and gate, or the first layers of two branches.
 
 ::
 
@@ -84,7 +84,7 @@ def _parts(nodes: Sequence[ir.Node], widths: Sequence[int]) -> tuple[list[ir.Val
     sizes: list[int] = []
     for node, width in zip(nodes, widths, strict=True):
         users = [use.node for use in node.outputs[0].uses()]
-        inner = _channel_split(users[0]) if len(users) == 1 else None
+        inner = _channel_split(users[0], width) if len(users) == 1 else None
         if inner is None:
             values.append(node.outputs[0])
             sizes.append(width)
@@ -94,12 +94,16 @@ def _parts(nodes: Sequence[ir.Node], widths: Sequence[int]) -> tuple[list[ir.Val
     return values, sizes
 
 
-def _channel_split(node: ir.Node) -> list[int] | None:
-    """The sizes of a split of channels, if they are constant and none is an output of the graph."""
-    sizes = constant(node.inputs[1]) if node.op_type == "Split" and len(node.inputs) > 1 else None
-    if sizes is None or node.attributes["axis"].as_int() not in (1, -3):
+def _channel_split(node: ir.Node, width: int) -> list[int] | None:
+    """The sizes of a split of so many channels, if they are constant and no part is an output of the graph."""
+    if node.op_type != "Split" or any(value.is_graph_output() for value in node.outputs):
         return None
-    return None if any(value.is_graph_output() for value in node.outputs) else [int(size) for size in sizes]
+    if "axis" not in node.attributes or node.attributes["axis"].as_int() != 1:
+        return None
+    if len(node.inputs) > 1:
+        sizes = constant(node.inputs[1])
+        return None if sizes is None else [int(size) for size in sizes]
+    return [width // len(node.outputs)] * len(node.outputs) if width % len(node.outputs) == 0 else None
 
 
 def _required(value: ir.Value | None) -> Array:

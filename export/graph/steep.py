@@ -1,8 +1,8 @@
 """Steep functions of features, which stay FP32 in the FP16 graph: scores that go into a softmax, and norms.
 
 A softmax magnifies absolute differences of its scores, exp(10 s) in contextual attention, and scores are sums of
-hundreds of products, which FP16 rounds coarsely or does not hold at all. Norms are sums of squares, which leave the FP16
-range at features of 256. So, whoever wrote the network, these nodes are found in its graph:
+hundreds of products, which FP16 rounds coarsely or does not hold at all. Norms are sums of squares, which leave the
+FP16 range at features of 256. So, whoever wrote the network, these nodes are found in its graph:
 
 * from each softmax backwards to the matrix product or convolution of two features that makes its scores, and that
   product itself, unless both of its operands are divided by their own norms: then its result is at most as large as

@@ -118,7 +118,7 @@ class ContextualAttention(nn.Module):
 
     def _scores(self, patches: Tensor, norms: Tensor, keys: Tensor, first: int, last: int | None) -> Tensor:
         """Scores of the places in rows `first` to `last` (None for the end): [N,places,all places]."""
-        # Row y of what has neighbours is row y - 1 of the picture: these are the rows before, inside and after the block.
+        # Row y of what has neighbours is row y - 1 of the picture: so these begin before the block and end after it.
         rows = slice(first, last + 2 if self.fuse and last is not None else last)
         matched = torch.matmul(patches[:, rows].flatten(1, 2), keys) * norms[:, rows].flatten(1, 2)
         if not self.fuse:
