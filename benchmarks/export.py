@@ -2,10 +2,11 @@
 
 ::
 
-    python -m benchmarks.export [--size 512] [--layers 8] [--rounds 15]
+    python -m benchmarks.export [--network unet|deepfill] [--size 512] [--layers 8] [--rounds 15]
 
-The network is the U-Net of the paper with channel-wide masks and random weights of trained scale, in the layout of
-naoto0804's checkpoints. Candidates take turns in every round, so that a noisy machine is noisy for all of them; what
+The network is the U-Net of the paper with channel-wide masks, in the layout of naoto0804's checkpoints, or DeepFillv2
+with attention by convolutions whose weights are patches, in the layout of nipponjo's; both have random weights of
+trained scale. Candidates take turns in every round, so that a noisy machine is noisy for all of them; what
 counts are medians and their ratios. Results go to `benchmarks/results/`.
 """
 
@@ -16,12 +17,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import onnxruntime
 import torch
 import typer
+from torch import nn
 
 from inpaintrt.export import Interface, export_onnx
 from inpaintrt.export.checkpoints import load_checkpoint
@@ -30,20 +32,30 @@ from inpaintrt.export.source import weights_sha256
 from inpaintrt.runtime.bundle import Bundle
 from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, irregular_mask
 from inpaintrt.validation.metrics import relative_l2
-from tests.foreign import ChannelWideUNet, dividing_trained_scale
+from tests.deepfill_originals import Port, port
+from tests.foreign import dividing_trained_scale
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def export_all(network: ChannelWideUNet, folder: Path, size: int) -> dict[str, Bundle]:
+def make_network(name: str, layers: int) -> tuple[nn.Module, Interface]:
+    """The network as its authors wrote it, and how it is called."""
+    if name == "deepfill":
+        return port(), Port.interface
+    network = dividing_trained_scale(WIDTHS[:layers])
+    return network, Interface(mask_channels=3, premask=False, size_multiple=2**network.depth)
+
+
+def export_all(network: nn.Module, interface: Interface, folder: Path, size: int) -> dict[str, Bundle]:
     """The candidates' bundles, `--io tensor` and FP32."""
-    wide = Interface(mask_channels=3, premask=False, size_multiple=2**network.depth)
     options: dict[str, Any] = {"size": (size, size), "io": "tensor", "precisions": ("fp32",)}
     torch.save(network.state_dict(), folder / "network.pth")
     loaded = load_checkpoint(folder / "network.pth")
     return {
-        "plain torch.onnx.export": export_onnx(network, folder / "plain", interface=wide, optimize=False, **options),
-        "export-onnx --network": export_onnx(network, folder / "network", interface=wide, **options),
+        "plain torch.onnx.export": export_onnx(
+            network, folder / "plain", interface=interface, optimize=False, **options
+        ),
+        "export-onnx --network": export_onnx(network, folder / "network", interface=interface, **options),
         "export-onnx CHECKPOINT": export_onnx(
             loaded.network, folder / "checkpoint", interface=loaded.interface, **options
         ),
@@ -62,14 +74,17 @@ def time_in_turns(candidates: dict[str, Callable[[], Any]], rounds: int) -> dict
     return seconds
 
 
-def measure(size: int, layers: int, rounds: int, threads: int) -> dict[str, Any]:
-    """Everything about one size, ready for JSON."""
+def measure(name: str, size: int, layers: int, rounds: int, threads: int) -> dict[str, Any]:
+    """Everything about one network and size, ready for JSON."""
     torch.set_num_threads(threads)
-    network = dividing_trained_scale(WIDTHS[:layers])
+    network, interface = make_network(name, layers)
     rng = np.random.default_rng(0)
     image = rng.normal(size=(1, 3, size, size)).astype(np.float32)
     mask = (~irregular_mask(size, size, HOLE_RATIO_BUCKETS[1], rng))[None, None].astype(np.float32)
-    tensors = torch.from_numpy(image), torch.from_numpy(mask).expand(-1, 3, -1, -1).contiguous()
+    if interface.mask_polarity == "hole":
+        mask = 1 - mask
+    channels = interface.mask_channels
+    tensors = torch.from_numpy(image), torch.from_numpy(mask).expand(-1, channels, -1, -1).contiguous()
     with torch.no_grad():
         expected = network(*tensors)[0].numpy()
 
@@ -79,8 +94,8 @@ def measure(size: int, layers: int, rounds: int, threads: int) -> dict[str, Any]
 
     candidates: dict[str, Callable[[], Any]] = {"PyTorch eager": eager}
     rows: dict[str, dict[str, Any]] = {"PyTorch eager": {}}
-    with tempfile.TemporaryDirectory() as name:
-        for title, bundle in export_all(network, Path(name), size).items():
+    with tempfile.TemporaryDirectory() as folder:
+        for title, bundle in export_all(network, interface, Path(folder), size).items():
             model = bundle.onnx("fp32")
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
@@ -95,22 +110,24 @@ def measure(size: int, layers: int, rounds: int, threads: int) -> dict[str, Any]
     for row in rows.values():
         row["speed_up_over_plain"] = plain["median_seconds"] / row["median_seconds"]
     return {
-        "size": size, "layers": layers, "rounds": rounds, "threads": threads, "weights_sha256": weights_sha256(network),
+        "network": name, "size": size, "layers": layers, "rounds": rounds, "threads": threads,
+        "weights_sha256": weights_sha256(network),
         "machine": platform.machine(), "python": platform.python_version(),
         "versions": {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__}, "candidates": rows,
     }  # fmt: skip
 
 
 def main(
+    network: Annotated[Literal["unet", "deepfill"], typer.Option(help="Which network.")] = "unet",
     size: Annotated[int, typer.Option(help="Height and width in pixels, a multiple of 2^layers.")] = 512,
     layers: Annotated[int, typer.Option(help="Depth of the U-Net, 1 to 8.", min=1, max=8)] = 8,
     rounds: Annotated[int, typer.Option(help="Timed rounds.", min=1)] = 15,
     threads: Annotated[int, typer.Option(help="CPU threads of every candidate.", min=1)] = 2,
 ) -> None:
     """Measure, print a table, and write the JSON."""
-    result = measure(size, layers, rounds, threads)
+    result = measure(network, size, layers, rounds, threads)
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"export-cpu-{size}-{layers}.json"
+    path = RESULTS / f"export-cpu-{size}-{layers if network == 'unet' else network}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     print("| | median | speed-up | file | relative L2 |\n|---|---|---|---|---|")  # noqa: T201
     for title, row in result["candidates"].items():
