@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from inpaintrt.runtime.errors import NetworkError
 
+from .frozen import freeze
 from .interface import Interface
+from .on_cpu import OnCpu
 
 
 class TensorNetwork(nn.Module):
@@ -22,13 +24,14 @@ class TensorNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, interface: Interface):
         super().__init__()
-        self.network = network
+        self.network = freeze(network, interface.mask_channels, interface.size_multiple)
         self.interface = interface
 
     def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         if self.interface.mask_channels > 1:
             mask = mask.expand(-1, self.interface.mask_channels, -1, -1)
-        outputs = flatten_outputs(self.network(image, mask))
+        with OnCpu():
+            outputs = flatten_outputs(self.network(image, mask))
         index = self.interface.output_index
         if index >= len(outputs):
             raise NetworkError(f"--output-index {index}, but the network returns {len(outputs)} output(s)")

@@ -18,6 +18,8 @@ from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
 
 from .checkpoints import load_checkpoint
 from .interface import Interface
+from .on_cpu import OnCpu
+from .source_line import source_line
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,10 @@ def from_factory(specification: str, arguments: Mapping[str, Any], checkpoint: P
     if not callable(factory):
         raise NetworkError(f"{module_name} has no callable {factory_name!r}")
     try:
-        network = factory(**arguments)
+        with OnCpu():
+            network = factory(**arguments)
     except (Exception, SystemExit) as error:
-        raise NetworkError(f"{specification} failed: {type(error).__name__}: {error}") from error
+        raise NetworkError(f"{specification} failed: {type(error).__name__}: {error}{source_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{specification} returned a {type(network).__name__}, expected a torch.nn.Module")
     if checkpoint is not None:

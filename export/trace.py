@@ -17,6 +17,7 @@ from inpaintrt.runtime.errors import NetworkError
 
 from .deployed import TensorNetwork, flatten_outputs
 from .graph.mask_path import analyse_mask_path
+from .source_line import source_line
 
 OPSET = 20
 
@@ -72,7 +73,7 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
                 dynamic_shapes={"image": dynamic, "mask": dynamic} if dynamic else None,
             )  # fmt: skip
     except Exception as error:
-        raise NetworkError(f"PyTorch cannot export the network: {_innermost(error)}") from error
+        raise NetworkError(f"PyTorch cannot export the network: {_innermost(error)}{source_line(error)}") from error
     assert program is not None
     _check_axes(program.model.graph, dynamic)
     return _select_outputs(program.model)
@@ -95,7 +96,7 @@ def _call(network: TensorNetwork, image: torch.Tensor, mask: torch.Tensor) -> tu
     except Exception as error:
         raise NetworkError(
             f"the network cannot be called with image {tuple(image.shape)} and mask {tuple(mask.shape)}: "
-            f"{_first_line(error)}"
+            f"{_first_line(error)}{source_line(error)}"
         ) from error
 
 

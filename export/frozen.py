@@ -1,0 +1,162 @@
+"""Weights that a network computes anew at each call, as constants.
+
+Spectral and weight normalisation divide a weight by a norm before each convolution. PyTorch's own forms can be taken
+off; many public networks have one of their own, which assigns the normalised weight to a module within `forward`. That
+cannot be traced, and at deployment the weight is a constant: the one that two calls with the checkpoint arrive at.
+"""
+
+import copy
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from inpaintrt.runtime.errors import NetworkError
+
+from .on_cpu import OnCpu
+
+PLAIN: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+
+SIGNS = (".data", "setattr(")
+"""What the source of a class holds that assigns to weights in `forward`."""
+
+SAMPLE = 64
+"""Least height and width of the picture the network is called with."""
+
+TOLERANCE = 0.05
+"""Relative difference of two calls that one more power iteration may make; a converged one makes none."""
+
+
+def freeze(network: nn.Module, mask_channels: int, size_multiple: int) -> nn.Module:
+    """`network`, or a copy of it in evaluation mode whose weights are constants if it computes some at each call.
+
+    Raises:
+        NetworkError: naming the class and its source, if the network still gives something else with constant weights.
+    """
+    if not any(_has_library_norm(module) or _may_rewrite(module) for module in network.modules()):
+        return network
+    frozen = copy.deepcopy(network)
+    frozen.eval()
+    for module in frozen.modules():
+        _remove_library_norms(module)
+    size = -(-SAMPLE // size_multiple) * size_multiple
+    sample = torch.rand(1, 3, size, size), torch.zeros(1, mask_channels, size, size)
+    layers = [module for module in frozen.modules() if isinstance(module, PLAIN)]
+    before = [_weight(layer) for layer in layers]
+    first, second = _call(frozen, sample), _call(frozen, sample)
+    if first is None or second is None:
+        return frozen  # it cannot be called with this sample; what the tracer says of it is shown
+    rewritten = [
+        layer
+        for layer, weight in zip(layers, before, strict=True)
+        # Taking a parametrization off a copy would take it off the original's class.
+        if parametrize.is_parametrized(layer) or not _is_same(weight, _weight(layer))
+    ]
+    for layer in rewritten:
+        frozen = _replace_rewriter(frozen, layer)
+    found = _call(frozen, sample)
+    if found is None or _differs(found, second) or _differs(first, second):
+        culprits = sorted({_describe(layer) for layer in rewritten} or {_describe(network)})
+        raise NetworkError(
+            f"{', '.join(culprits)}: something rewrites its weights in forward, and two calls give different pictures; "
+            "make them constants before the export"
+        )
+    return frozen
+
+
+def _has_library_norm(module: nn.Module) -> bool:
+    hooks = module._forward_pre_hooks.values()
+    return parametrize.is_parametrized(module) or any(isinstance(hook, SpectralNorm | WeightNorm) for hook in hooks)
+
+
+def _remove_library_norms(module: nn.Module) -> None:
+    for hook in list(module._forward_pre_hooks.values()):
+        if isinstance(hook, SpectralNorm):
+            remove_spectral_norm(module, hook.name)
+        elif isinstance(hook, WeightNorm):
+            remove_weight_norm(module, hook.name)
+
+
+def _may_rewrite(module: nn.Module) -> bool:
+    if type(module).__module__.startswith("torch."):
+        return False
+    try:
+        source = inspect.getsource(type(module))
+    except (OSError, TypeError):
+        return False
+    return any(sign in source for sign in SIGNS)
+
+
+def _weight(layer: nn.Module) -> Tensor | None:
+    """A copy of a layer's weight, if it has one before it is called."""
+    weight = getattr(layer, "weight", None)
+    return weight.detach().clone() if isinstance(weight, Tensor) else None
+
+
+def _is_same(before: Tensor | None, after: Tensor | None) -> bool:
+    return before is not None and after is not None and torch.equal(before, after)
+
+
+def _call(network: nn.Module, sample: tuple[Tensor, Tensor]) -> Any:
+    try:
+        with torch.no_grad(), OnCpu():
+            result = network(*sample)
+    except Exception:
+        return None
+    while isinstance(result, (tuple, list)) and result:
+        result = result[0]
+    return result if isinstance(result, Tensor) else None
+
+
+def _differs(found: Tensor, expected: Tensor) -> bool:
+    return bool(torch.linalg.vector_norm(found - expected) > TOLERANCE * torch.linalg.vector_norm(expected))
+
+
+def _replace_rewriter(network: nn.Module, module: nn.Module) -> nn.Module:
+    """Put a plain layer with the computed weight where `module` is, or where the wrapper around it alone is."""
+    target = module
+    if type(module).forward in [kind.forward for kind in PLAIN]:
+        for parent in network.modules():
+            if list(parent.children()) == [module] and _may_rewrite(parent):
+                target = parent
+    plain = _plain(module)
+    if target is network:
+        return plain
+    for parent, name in _places(network, target):
+        parent._modules[name] = plain
+    return network
+
+
+def _places(network: nn.Module, target: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if child is target:
+                yield parent, name
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    """A layer of PyTorch's own class with the weights that `module` has now."""
+    kind = next(kind for kind in PLAIN if isinstance(module, kind))
+    plain: nn.Module = kind.__new__(kind)
+    plain.__dict__ = dict(vars(module))
+    plain._parameters = {}
+    plain._buffers = {}
+    plain._modules = {}
+    for name in ("weight", "bias"):
+        value = getattr(module, name)
+        vars(plain).pop(name, None)
+        plain.register_parameter(name, None if value is None else nn.Parameter(value.detach().clone()))
+    return plain
+
+
+def _describe(module: nn.Module) -> str:
+    kind = type(module)
+    try:
+        return f"{kind.__qualname__} ({inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]})"
+    except (OSError, TypeError):
+        return kind.__qualname__
