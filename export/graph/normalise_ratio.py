@@ -10,6 +10,7 @@ there), and after `gather_ratio`::
 import numpy as np
 import onnx_ir as ir
 
+from .clean_up import remove_unused
 from .gather_ratio import gather_ratio, operands_of_product
 from .ir_tools import Array, add_constant, constant, insert_before, only_use
 from .mask_path import MaskPath, analyse_mask_path, find_divisor, value_where_all_is_known
@@ -35,7 +36,7 @@ def normalise_ratio(model: ir.Model) -> tuple[ir.Model, PassReport]:
             report.change(node)
         else:
             report.refuse(node, reason)
-    return model, report
+    return remove_unused(model), report
 
 
 def ratio_where_all_is_known(node: ir.Node, mask_path: MaskPath) -> float | None:
@@ -105,7 +106,7 @@ def _per_channel(value: ir.Value | None) -> Array | None:
 
 
 def _without_bias(conv: ir.Node) -> ir.Node:
-    """Insert the same convolution without bias before `conv`; the old one is left to the clean-up."""
+    """Insert the same convolution without bias before `conv`; nothing uses the old one then."""
     output = insert_before(conv, "Conv", list(conv.inputs[:2]), dict(conv.attributes), like=conv.outputs[0])
     producer = output.producer()
     assert producer is not None
