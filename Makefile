@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 PHOTO_PACKAGES := mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
 
-.PHONY: demo test lint environment photos train evaluate pictures clean
+.PHONY: demo test lint bench environment photos train evaluate pictures clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,9 @@ train: environment  ## the demo checkpoint; about an hour on 2 cores
 
 evaluate: environment  ## the table of the README
 	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt
+
+bench: environment  ## the table of the README: our export against the plain one; idle machine, about 10 minutes
+	$(BIN)/python -m benchmarks.export
 
 pictures: environment  ## the pictures of the README
 	$(BIN)/python examples/make_pictures.py
