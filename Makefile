@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 PHOTO_PACKAGES := mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
 
-.PHONY: demo test lint bench environment photos train evaluate pictures clean
+.PHONY: demo test lint bench environment photos train evaluate pictures cpp-packages cpp-check clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,12 @@ bench: environment  ## the table of the README: our export against the plain one
 
 pictures: environment  ## the pictures of the README
 	$(BIN)/python examples/make_pictures.py
+
+cpp-packages:  ## what runtime/cpp is built and tested with and is not installed, from Debian's packages (needs apt)
+	tests/cpp_packages.sh build/cpp-packages
+
+cpp-check: environment  ## the long checks of runtime/cpp: sanitizers and 10,000 altered bundles; about ten minutes
+	$(BIN)/python -m tests.cpp_build
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

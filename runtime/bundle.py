@@ -384,6 +384,8 @@ def _artifact(root: Path, entry: Mapping[str, Any]) -> Artifact:
         raise ValueError(f"artifact of kind {artifact.kind!r} and precision {artifact.precision!r}")
     if not isinstance(artifact.sha256, str) or len(artifact.sha256) != 64 or not set(artifact.sha256) <= digits:
         raise ValueError(f"sha256 of {artifact.path} is {artifact.sha256!r}")
+    if not isinstance(artifact.bytes, int) or isinstance(artifact.bytes, bool) or artifact.bytes < 0:
+        raise ValueError(f"artifact {artifact.path!r} of {artifact.bytes!r} bytes")
     if artifact.kind == "engine" and not (artifact.backend and artifact.backend_version and artifact.target):
         raise ValueError(f"engine {artifact.path} without backend, version or target")
     texts = (artifact.path, artifact.backend, artifact.backend_version, artifact.target, artifact.key)

@@ -162,6 +162,7 @@ def altered(directory: Path, change: Callable[[Any], None]) -> None:
         (lambda v: v["artifacts"][0].update(sha256="short"), "sha256 of model.fp32.onnx is 'short'"),
         (lambda v: v["artifacts"][0].update(kind="script"), "kind 'script'"),
         (lambda v: v["artifacts"][0].update(surprise=1), "malformed"),
+        (lambda v: v["artifacts"][0].update(bytes=-1), "of -1 bytes"),
         (lambda v: v["interface"].update(io="sound"), "io is 'sound'"),
         (lambda v: v["interface"].update(size_multiple=0), "positive integer"),
         (lambda v: v["interface"]["profile"].update(height=[8, 4, 8]), "smallest <= best <= largest"),

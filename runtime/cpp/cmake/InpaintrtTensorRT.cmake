@@ -1,0 +1,70 @@
+# TensorRT and TensorRT-RTX: the same source, compiled with the headers of each. Neither library is linked; where one is
+# found, in the folder that is named or in a Python package, is remembered as the last place to look.
+
+# The file that the loader is asked for, for a library whose headers were found.
+function(inpaintrt_library_name library headers result)
+    set(major 1)
+    if(library STREQUAL "tensorrt")
+        # One line, in every release: #define NV_TENSORRT_MAJOR 10, or by way of TRT_MAJOR_ENTERPRISE.
+        file(STRINGS ${headers}/NvInferVersion.h line REGEX "define (NV_TENSORRT|TRT)_MAJOR(_ENTERPRISE)? [0-9]+")
+        string(REGEX MATCH "[0-9]+" major "${line}")
+    endif()
+    set(name ${CMAKE_SHARED_LIBRARY_PREFIX}nvinfer)
+    if(library STREQUAL "tensorrt_rtx")
+        set(name ${CMAKE_SHARED_LIBRARY_PREFIX}tensorrt_rtx)
+    endif()
+    if(WIN32)
+        set(${result} ${name}_${major}.dll PARENT_SCOPE)
+    else()
+        set(${result} ${name}.so.${major} PARENT_SCOPE)
+    endif()
+endfunction()
+
+# The library itself, in the folder's lib/ or in the Python package <library>_libs; empty if it is in neither.
+function(inpaintrt_library_hint library name root result)
+    find_package(Python3 COMPONENTS Interpreter QUIET)
+    set(package "")
+    if(Python3_Interpreter_FOUND)
+        execute_process(
+            COMMAND ${Python3_EXECUTABLE} -c
+                "import importlib.util as u; s = u.find_spec('${library}_libs'); print(s.submodule_search_locations[0] if s else '')"
+            OUTPUT_VARIABLE package OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    endif()
+    find_file(INPAINTRT_${library}_FILE ${name} HINTS ${root} ${package} PATH_SUFFIXES lib lib64 NO_DEFAULT_PATH)
+    mark_as_advanced(INPAINTRT_${library}_FILE)
+    set(${result} "" PARENT_SCOPE)
+    if(INPAINTRT_${library}_FILE AND INPAINTRT_REMEMBER_LIBRARIES)
+        set(${result} ${INPAINTRT_${library}_FILE} PARENT_SCOPE)
+    endif()
+endfunction()
+
+function(inpaintrt_add_tensor_rt option library root)
+    if(NOT ${option})
+        return()
+    endif()
+    find_path(${option}_INCLUDE_DIR NvInferRuntime.h HINTS ${root} PATH_SUFFIXES include)
+    if(NOT ${option}_INCLUDE_DIR)
+        message(FATAL_ERROR "${option}: NvInferRuntime.h is missing; name the folder of the SDK or of its headers")
+    endif()
+    inpaintrt_library_name(${library} ${${option}_INCLUDE_DIR} name)
+    inpaintrt_library_hint(${library} ${name} "${root}" hint)
+    message(STATUS "${option}: headers ${${option}_INCLUDE_DIR}, library ${name}, last looked for at '${hint}'")
+    string(COMPARE EQUAL ${library} "tensorrt_rtx" is_rtx)
+    add_library(inpaintrt_${library} OBJECT src/backends/tensor_rt_runner.cpp)
+    target_compile_definitions(inpaintrt_${library} PRIVATE
+        INPAINTRT_LIBRARY=${library} INPAINTRT_IS_RTX=${is_rtx} nvinfer1=nvinfer1_for_${library}
+        INPAINTRT_LIBRARY_NAME="${name}" INPAINTRT_LIBRARY_HINT="${hint}"
+        $<$<BOOL:${BUILD_SHARED_LIBS}>:INPAINTRT_BUILDING> $<$<NOT:$<BOOL:${BUILD_SHARED_LIBS}>>:INPAINTRT_STATIC>)
+    target_include_directories(inpaintrt_${library} PRIVATE include)
+    # Warnings about other people's headers are not ours to mend.
+    target_include_directories(inpaintrt_${library} SYSTEM PRIVATE
+        src/backends/cuda_declarations ${${option}_INCLUDE_DIR})
+    inpaintrt_compile(inpaintrt_${library})
+    string(TOUPPER ${library} macro)
+    target_compile_definitions(inpaintrt_objects PRIVATE INPAINTRT_WITH_${macro})
+    set_property(GLOBAL APPEND PROPERTY inpaintrt_more_objects $<TARGET_OBJECTS:inpaintrt_${library}>)
+endfunction()
+
+inpaintrt_add_tensor_rt(INPAINTRT_TENSORRT tensorrt "${TENSORRT_ROOT};$ENV{TENSORRT_ROOT}")
+inpaintrt_add_tensor_rt(INPAINTRT_TENSORRT_RTX tensorrt_rtx "${TENSORRT_RTX_ROOT};$ENV{TENSORRT_RTX_ROOT}")
+get_property(inpaintrt_more_objects GLOBAL PROPERTY inpaintrt_more_objects)

@@ -1,0 +1,150 @@
+// inpaintrt-cli BUNDLE IMAGE MASK OUT: fill the holes of a photo. Pictures are PNG or JPEG, 8 bits a channel.
+//
+// Exit codes: 0, or 2 with one line that says what is wrong.
+
+#include <inpaintrt/inpainter.hpp>
+
+#include <png.h>
+#include <turbojpeg.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+constexpr std::size_t most_pixels = 200'000'000;  // checked before anything is decoded
+constexpr int jpeg_quality = 95;
+constexpr int lossy_mask_threshold = 128;  // JPEG has noise around black, which must not become holes
+
+struct Pixels {
+    int width = 0;
+    int height = 0;
+    Bytes rgb;
+    Bytes alpha;  // empty where the file has none
+    bool lossy = false;
+
+    std::size_t count() const { return rgb.size() / 3; }
+    void resize(std::size_t w, std::size_t h) {
+        if (w == 0 || h > most_pixels / w) throw std::runtime_error("is empty or over the limit of 200 megapixels");
+        width = static_cast<int>(w), height = static_cast<int>(h);
+        rgb.resize(3 * w * h);
+    }
+};
+
+Pixels decode_png(const Bytes& file) {
+    png_image png{};
+    png.version = PNG_IMAGE_VERSION;
+    const std::unique_ptr<png_image, void (*)(png_imagep)> owner(&png, &png_image_free);
+    if (png_image_begin_read_from_memory(&png, file.data(), file.size()) == 0) throw std::runtime_error(png.message);
+    if ((png.format & PNG_FORMAT_FLAG_LINEAR) != 0) throw std::runtime_error("has more than 8 bits per channel");
+    const bool has_alpha = (png.format & PNG_FORMAT_FLAG_ALPHA) != 0;
+    Pixels pixels;
+    pixels.resize(png.width, png.height);
+    png.format = PNG_FORMAT_RGBA;
+    Bytes rgba(4 * pixels.count());
+    if (png_image_finish_read(&png, nullptr, rgba.data(), 0, nullptr) == 0) throw std::runtime_error(png.message);
+    for (std::size_t i = 0; i < pixels.count(); ++i) {
+        std::copy_n(&rgba[4 * i], 3, &pixels.rgb[3 * i]);
+        if (has_alpha) pixels.alpha.push_back(rgba[4 * i + 3]);
+    }
+    return pixels;
+}
+
+void write_png(const std::string& path, const Pixels& pixels) {
+    png_image png{};
+    png.version = PNG_IMAGE_VERSION;
+    png.width = static_cast<png_uint_32>(pixels.width);
+    png.height = static_cast<png_uint_32>(pixels.height);
+    png.format = pixels.alpha.empty() ? PNG_FORMAT_RGB : PNG_FORMAT_RGBA;
+    Bytes rgba;
+    for (std::size_t i = 0; i < pixels.alpha.size(); ++i) {
+        rgba.insert(rgba.end(), &pixels.rgb[3 * i], &pixels.rgb[3 * i] + 3);
+        rgba.push_back(pixels.alpha[i]);
+    }
+    const Bytes& samples = pixels.alpha.empty() ? pixels.rgb : rgba;
+    if (png_image_write_to_file(&png, path.c_str(), 0, samples.data(), 0, nullptr) == 0) {
+        throw std::runtime_error(png.message);
+    }
+}
+
+using Jpeg = std::unique_ptr<void, int (*)(tjhandle)>;
+
+void check(int result, const Jpeg& jpeg) {
+    if (result != 0) throw std::runtime_error(tjGetErrorStr2(jpeg.get()));
+}
+
+Pixels decode_jpeg(const Bytes& file) {
+    const Jpeg jpeg(tjInitDecompress(), &tjDestroy);
+    int width = 0, height = 0, subsampling = 0, colours = 0;
+    check(tjDecompressHeader3(jpeg.get(), file.data(), file.size(), &width, &height, &subsampling, &colours), jpeg);
+    Pixels pixels;
+    pixels.resize(static_cast<std::size_t>(width), static_cast<std::size_t>(height));
+    check(tjDecompress2(jpeg.get(), file.data(), file.size(), pixels.rgb.data(), width, 0, height, TJPF_RGB,
+                        TJFLAG_ACCURATEDCT), jpeg);
+    pixels.lossy = true;
+    return pixels;
+}
+
+void write_jpeg(const std::string& path, const Pixels& pixels) {
+    if (!pixels.alpha.empty()) throw std::runtime_error("JPEG holds no transparency, and the photo has it; write PNG");
+    const Jpeg jpeg(tjInitCompress(), &tjDestroy);
+    unsigned char* data = nullptr;
+    unsigned long size = 0;
+    const int result = tjCompress2(jpeg.get(), pixels.rgb.data(), pixels.width, 0, pixels.height, TJPF_RGB, &data, &size,
+                                   TJSAMP_444, jpeg_quality, TJFLAG_ACCURATEDCT);
+    const std::unique_ptr<unsigned char, void (*)(unsigned char*)> owner(data, &tjFree);
+    check(result, jpeg);
+    std::ofstream file(path, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+    if (!file.flush()) throw std::runtime_error("cannot be written");
+}
+
+Pixels read(const std::string& path) try {
+    std::ifstream stream(path, std::ios::binary);
+    const Bytes file{std::istreambuf_iterator<char>(stream), {}};
+    if (file.size() > 8 && std::memcmp(file.data(), "\x89PNG", 4) == 0) return decode_png(file);
+    if (file.size() > 8 && std::memcmp(file.data(), "\xff\xd8", 2) == 0) return decode_jpeg(file);
+    throw std::runtime_error(stream.is_open() ? "is neither PNG nor JPEG" : "cannot be opened");
+} catch (const std::exception& error) {
+    throw std::runtime_error(path + ": " + error.what());
+}
+
+Bytes holes(const Pixels& mask) {  // where any channel is non-zero
+    Bytes found(mask.count());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        found[i] = *std::max_element(&mask.rgb[3 * i], &mask.rgb[3 * i] + 3) >= (mask.lossy ? lossy_mask_threshold : 1);
+    }
+    return found;
+}
+
+bool is_png(const std::string& path) {
+    const std::string suffix = std::filesystem::path(path).extension().string();
+    if (suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg") return suffix == ".png";
+    throw std::runtime_error(path + ": the result is .png, .jpg or .jpeg");
+}
+
+void fill(const char* bundle, const std::string& image, const std::string& mask, const std::string& out) {
+    const bool png = is_png(out);  // before anything runs
+    inpaintrt::Inpainter inpainter(bundle);
+    std::cerr << "backend: " << inpainter.backend().to_string() << '\n';
+    Pixels photo = read(image);
+    const Pixels mask_picture = read(mask);
+    const Bytes hole = holes(mask_picture);
+    inpainter.inpaint({photo.rgb.data(), photo.width, photo.height}, {hole.data(), mask_picture.width, mask_picture.height},
+                      {photo.rgb.data(), photo.width, photo.height});  // in place
+    png ? write_png(out, photo) : write_jpeg(out, photo);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) try {
+    if (count != 5) throw std::runtime_error("usage: inpaintrt-cli BUNDLE IMAGE MASK OUT");
+    fill(arguments[1], arguments[2], arguments[3], arguments[4]);
+} catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << '\n';
+    return 2;
+}

@@ -1,0 +1,116 @@
+/* The C interface, for C and for languages that call C. Every function is safe to call from any thread. */
+#ifndef INPAINTRT_INPAINTRT_H
+#define INPAINTRT_INPAINTRT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(INPAINTRT_STATIC)
+#define INPAINTRT_API
+#elif defined(_WIN32)
+#if defined(INPAINTRT_BUILDING)
+#define INPAINTRT_API __declspec(dllexport)
+#else
+#define INPAINTRT_API __declspec(dllimport)
+#endif
+#else
+#define INPAINTRT_API __attribute__((visibility("default")))
+#endif
+
+/* Changes whenever a program built against an older header would no longer work. */
+#define INPAINTRT_ABI_VERSION 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What functions return. Of an error, inpaintrt_last_error has the words. */
+enum {
+    INPAINTRT_OK = 0,
+    INPAINTRT_INVALID_ARGUMENT = 1, /* an option or a call that cannot be meant */
+    INPAINTRT_BUNDLE_ERROR = 2,     /* the bundle is missing, malformed, altered or of another release */
+    INPAINTRT_BACKEND_ERROR = 3,    /* nothing can run the bundle here, or a run failed */
+    INPAINTRT_PICTURE_ERROR = 4,    /* views that are no picture and mask, or do not fit each other */
+    INPAINTRT_OUT_OF_MEMORY = 5,
+    INPAINTRT_INTERNAL_ERROR = 6 /* a defect of this library */
+};
+
+enum { INPAINTRT_DEVICE_AUTO = 0, INPAINTRT_DEVICE_CPU = 1, INPAINTRT_DEVICE_CUDA = 2 };
+
+enum {
+    INPAINTRT_BACKEND_AUTO = 0,
+    INPAINTRT_BACKEND_TENSORRT = 1,
+    INPAINTRT_BACKEND_TENSORRT_RTX = 2,
+    INPAINTRT_BACKEND_ONNXRUNTIME_CUDA = 3,
+    INPAINTRT_BACKEND_ONNXRUNTIME_CPU = 4
+};
+
+typedef struct inpaintrt_inpainter inpaintrt_inpainter;
+
+/* Filled by inpaintrt_default_options. Paths are UTF-8, and NULL where the default is wanted. */
+typedef struct {
+    size_t size;                     /* sizeof(inpaintrt_options) of the program; later versions may add members */
+    int32_t device;                  /* INPAINTRT_DEVICE_... */
+    int32_t backend;                 /* INPAINTRT_BACKEND_... */
+    int32_t gpu;                     /* number of the GPU */
+    int32_t threads;                 /* CPU threads for one picture; 0 leaves it to the backend */
+    const char* cache_directory;     /* for what TensorRT-RTX compiles; NULL = beside the engine */
+    const char* onnxruntime_library; /* ONNX Runtime's shared library; NULL = searched */
+} inpaintrt_options;
+
+/* Pixels in the caller's memory, rows from top to bottom: 3 bytes a pixel (RGB) for pictures, 1 for masks. */
+typedef struct {
+    const uint8_t* data; /* NULL = there is none */
+    int32_t width;
+    int32_t height;
+    size_t pitch; /* bytes from one row to the next; 0 where rows follow each other */
+} inpaintrt_view;
+
+typedef struct {
+    uint8_t* data;
+    int32_t width;
+    int32_t height;
+    size_t pitch;
+} inpaintrt_mutable_view;
+
+/* One picture to fill. `out` may be the memory of `image`. */
+typedef struct {
+    inpaintrt_view image;
+    inpaintrt_view mask;   /* non-zero = hole to fill */
+    inpaintrt_view sketch; /* for networks that take a sketch; refused by the others */
+    inpaintrt_mutable_view out;
+} inpaintrt_picture;
+
+/* INPAINTRT_ABI_VERSION of the library. A program that loads it at run time compares. */
+INPAINTRT_API int32_t inpaintrt_abi_version(void);
+
+/* Release of the library, such as "0.1.0". */
+INPAINTRT_API const char* inpaintrt_version(void);
+
+/* The words of the calling thread's last error, UTF-8, "" if it had none; valid until its next call. */
+INPAINTRT_API const char* inpaintrt_last_error(void);
+
+INPAINTRT_API void inpaintrt_default_options(inpaintrt_options* options);
+
+/* Open a bundle; `bundle` is a path in UTF-8, `options` may be NULL. On an error *opened is NULL. */
+INPAINTRT_API int32_t inpaintrt_open(const char* bundle, const inpaintrt_options* options,
+                                     inpaintrt_inpainter** opened);
+
+/* Another instance that shares the weights. Threads may share an instance and take turns; clones run at once. */
+INPAINTRT_API int32_t inpaintrt_clone(const inpaintrt_inpainter* inpainter, inpaintrt_inpainter** cloned);
+
+/* Fill `count` pictures of one size. On an error, what `out` holds is unspecified. */
+INPAINTRT_API int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_picture* pictures,
+                                        size_t count);
+
+/* Which backend runs, and why not the ones before it, in one line of UTF-8; valid until the instance is closed. */
+INPAINTRT_API const char* inpaintrt_backend(const inpaintrt_inpainter* inpainter);
+
+/* Free an instance; NULL is allowed. No other call on it may run. */
+INPAINTRT_API void inpaintrt_close(inpaintrt_inpainter* inpainter);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

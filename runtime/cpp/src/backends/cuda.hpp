@@ -1,0 +1,124 @@
+// CUDA's driver, opened when it is used: device, stream, memory and graphs as types that free what they hold.
+//
+// The driver's own interface and not the runtime library: every machine with an NVIDIA GPU has it, and nothing else is
+// needed to build or to start.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace inpaintrt::detail {
+
+class CudaDriver;
+
+/// A GPU with its primary context, which TensorRT uses as well.
+class CudaDevice {
+public:
+    /// Throws Error(Backend) if there is no driver or no such GPU, saying which.
+    static std::shared_ptr<const CudaDevice> open(int number);
+
+    CudaDevice(const CudaDriver& driver, int device);
+    ~CudaDevice();
+    CudaDevice(const CudaDevice&) = delete;
+    CudaDevice& operator=(const CudaDevice&) = delete;
+
+    /// Compute capability, such as `sm89`.
+    const std::string& target() const { return target_; }
+    const CudaDriver& driver() const { return driver_; }
+
+    /// Makes the GPU current for this thread as long as it lives; what was current before is so again afterwards.
+    class Current {
+    public:
+        explicit Current(const CudaDevice& device);
+        ~Current();
+        Current(const Current&) = delete;
+        Current& operator=(const Current&) = delete;
+
+    private:
+        const CudaDriver& driver_;
+    };
+
+private:
+    const CudaDriver& driver_;
+    int device_;
+    void* context_ = nullptr;
+    std::string target_;
+};
+
+/// A stream of the current GPU.
+class CudaStream {
+public:
+    explicit CudaStream(const CudaDriver& driver);
+    ~CudaStream();
+    CudaStream(const CudaStream&) = delete;
+    CudaStream& operator=(const CudaStream&) = delete;
+
+    void* handle() const { return handle_; }
+    void wait() const;
+
+private:
+    const CudaDriver& driver_;
+    void* handle_ = nullptr;
+};
+
+/// Memory of the GPU and pinned memory of the host, of one size.
+class CudaBuffer {
+public:
+    CudaBuffer(const CudaDriver& driver, std::size_t size);
+    ~CudaBuffer();
+    CudaBuffer(const CudaBuffer&) = delete;
+    CudaBuffer& operator=(const CudaBuffer&) = delete;
+
+    std::uint8_t* host() const { return static_cast<std::uint8_t*>(host_); }
+    void* device() const { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(device_)); }
+    void to_device(const CudaStream& stream) const;
+    void to_host(const CudaStream& stream) const;
+
+private:
+    const CudaDriver& driver_;
+    std::size_t size_;
+    void* host_ = nullptr;
+    std::uint64_t device_ = 0;
+};
+
+/// Work that was captured from a stream once, to be launched with one call.
+class CudaGraph {
+public:
+    /// Capture what `work` puts on the stream; it does not run. Null where the driver cannot capture it.
+    template <typename Work>
+    static std::unique_ptr<CudaGraph> capture(const CudaDriver& driver, const CudaStream& stream, const Work& work) {
+        Capture capture(driver, stream);
+        work();
+        return capture.finish();
+    }
+
+    CudaGraph(const CudaDriver& driver, void* executable) : driver_(driver), executable_(executable) {}
+    ~CudaGraph();
+    CudaGraph(const CudaGraph&) = delete;
+    CudaGraph& operator=(const CudaGraph&) = delete;
+
+    void launch(const CudaStream& stream) const;
+
+private:
+    /// Ends the capture however it is left: a stream that captures for ever is of no use.
+    class Capture {
+    public:
+        Capture(const CudaDriver& driver, const CudaStream& stream);
+        ~Capture();
+        Capture(const Capture&) = delete;
+        Capture& operator=(const Capture&) = delete;
+        std::unique_ptr<CudaGraph> finish();
+
+    private:
+        const CudaDriver& driver_;
+        const CudaStream& stream_;
+        bool capturing_ = true;
+    };
+
+    const CudaDriver& driver_;
+    void* executable_;
+};
+
+}  // namespace inpaintrt::detail

@@ -1,0 +1,48 @@
+// What runs a network: ONNX Runtime, TensorRT or TensorRT-RTX, behind one small interface.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace inpaintrt::detail {
+
+/// Pictures in one call of a network.
+struct Shape {
+    std::int64_t batch = 0;
+    std::int64_t height = 0;
+    std::int64_t width = 0;
+
+    std::size_t pixels() const { return static_cast<std::size_t>(batch * height * width); }
+    bool operator==(const Shape& other) const {
+        return batch == other.batch && height == other.height && width == other.width;
+    }
+};
+
+/// Memory of a runner: what to write before a run, and to read after it. All of it is contiguous.
+struct Buffers {
+    std::uint8_t* image = nullptr;            ///< [N,H,W,3]
+    std::uint8_t* mask = nullptr;             ///< [N,H,W], 1 = hole, 0 = known
+    const std::uint8_t* composite = nullptr;  ///< [N,H,W,3]
+};
+
+/// Runs the network of a bundle for one thread at a time.
+class Runner {
+public:
+    virtual ~Runner() = default;
+
+    /// Library, device and precision, such as `onnxruntime-cpu fp32`.
+    virtual std::string name() const = 0;
+
+    /// The buffers for a shape that the bundle's profile allows; valid until the next call of `prepare`.
+    virtual Buffers prepare(const Shape& shape) = 0;
+
+    /// Run on the buffers of the last `prepare`.
+    virtual void run() = 0;
+
+    /// Another runner over the same weights.
+    virtual std::unique_ptr<Runner> clone() const = 0;
+};
+
+}  // namespace inpaintrt::detail

@@ -1,0 +1,67 @@
+#include "tensor_rt.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "cuda.hpp"
+#include "tensor_rt_runner.hpp"
+
+namespace inpaintrt::detail {
+namespace {
+
+[[noreturn]] void fail(const std::string& message) {
+    throw Error(ErrorCode::Backend, message);
+}
+
+/// The bundle's engine for a GPU and a version of the library, fp16 before fp32.
+Artifact find_engine(const std::vector<Artifact>& engines, const std::string& target, const std::string& version) {
+    const Artifact* found = nullptr;
+    std::set<std::string> there;
+    for (const Artifact& engine : engines) {
+        there.insert(engine.target + " by version " + engine.backend_version);
+        const bool fits = engine.target == target && engine.backend_version == version;
+        if (fits && (found == nullptr || engine.precision < found->precision)) found = &engine;
+    }
+    if (found != nullptr) return *found;
+    std::string list;
+    for (const std::string& one : there) list += (list.empty() ? "" : ", ") + one;
+    fail("its engines are for " + list + "; this machine has " + target + " and version " + version +
+         "; build-engines --backend " + engines.front().backend + " --target local makes one");
+}
+
+std::unique_ptr<Runner> open(const Bundle& bundle, const Options& options, const std::string& backend,
+                             const std::string& cmake_option, TensorRTLibrary (*open_library)()) {
+    const std::vector<Artifact> engines = bundle.engines(backend);
+    if (engines.empty()) fail("the bundle holds no such engine; build-engines makes one");
+    if (open_library == nullptr) fail("this inpaintrt was built without it; build it with -D" + cmake_option + "=ON");
+    auto device = CudaDevice::open(options.gpu);
+    const TensorRTLibrary library = open_library();
+    const Artifact engine = find_engine(engines, device->target(), library.version);
+    EngineFile file;
+    file.name = backend + " " + engine.precision;
+    file.built = engine.path + ", built by version " + engine.backend_version + " for " + engine.target;
+    file.content = bundle.file(engine);
+    const std::filesystem::path beside = bundle.path / std::filesystem::u8path(engine.path + ".cache");
+    file.cache = options.cache_directory.empty() ? beside : options.cache_directory / beside.filename();
+    return library.open_runner(std::move(device), std::move(file));
+}
+
+}  // namespace
+
+std::unique_ptr<Runner> open_tensor_rt(const Bundle& bundle, const Options& options) {
+#ifdef INPAINTRT_WITH_TENSORRT
+    return open(bundle, options, "tensorrt", "INPAINTRT_TENSORRT", &tensorrt::open_library);
+#else
+    return open(bundle, options, "tensorrt", "INPAINTRT_TENSORRT", nullptr);
+#endif
+}
+
+std::unique_ptr<Runner> open_tensor_rt_rtx(const Bundle& bundle, const Options& options) {
+#ifdef INPAINTRT_WITH_TENSORRT_RTX
+    return open(bundle, options, "tensorrt-rtx", "INPAINTRT_TENSORRT_RTX", &tensorrt_rtx::open_library);
+#else
+    return open(bundle, options, "tensorrt-rtx", "INPAINTRT_TENSORRT_RTX", nullptr);
+#endif
+}
+
+}  // namespace inpaintrt::detail

@@ -1,0 +1,145 @@
+// An engine and what must outlive it. Part of tensor_rt_runner.cpp, which is compiled once for each library.
+#pragma once
+
+#include <NvInferRuntime.h>
+
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "../replace_file.hpp"
+#include "inpaintrt/inpainter.hpp"
+#include "tensor_rt_runner.hpp"
+
+// TensorRT-RTX's own headers, whose version numbers start at 1, declare a cache for what it compiles at load time, and
+// whether a stream can be captured. The public headers of TensorRT 11 do not; what they do declare lies at the same
+// places in TensorRT-RTX 1.7.
+#if NV_TENSORRT_MAJOR < 10
+#define INPAINTRT_RTX_HEADERS
+#endif
+
+namespace inpaintrt::detail::INPAINTRT_LIBRARY {
+
+namespace trt = nvinfer1;
+
+/// The function that is looked up by name in the library.
+using CreateRuntime = void*(void* logger, std::int32_t version);
+
+/// Keeps the library's last error, which says more than the null pointer that a function returns.
+class Logger : public trt::ILogger {
+public:
+    void log(Severity severity, const trt::AsciiChar* message) noexcept override {
+        if (severity > Severity::kERROR) return;
+        try {
+            const std::lock_guard lock(mutex_);
+            last_ = message;
+        } catch (const std::exception&) {
+            // Without memory for the words there are none.
+        }
+    }
+
+    /// `: <words>`, or nothing.
+    std::string words() {
+        const std::lock_guard lock(mutex_);
+        return last_.empty() ? "" : ": " + last_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::string last_;
+};
+
+/// A loaded engine, shared by the runners that are clones of each other.
+class Engine {
+public:
+    /// Throws Error(Backend) if the engine does not load.
+    Engine(std::shared_ptr<const CudaDevice> device, EngineFile file, CreateRuntime* create, std::int32_t version)
+        : device_(std::move(device)), file_(std::move(file)) {
+        const CudaDevice::Current current(*device_);
+        runtime_.reset(static_cast<trt::IRuntime*>(create(&logger_, version)));
+        if (runtime_ == nullptr) fail("the library does not start");
+        engine_.reset(runtime_->deserializeCudaEngine(file_.content.data(), file_.content.size()));
+        if (engine_ == nullptr) fail("cannot load " + file_.built + "; run build-engines again on this machine");
+        std::vector<std::uint8_t>().swap(file_.content);
+#ifdef INPAINTRT_RTX_HEADERS
+        load_cache();
+#endif
+    }
+
+    ~Engine() {
+        // TensorRT frees GPU memory when it is destroyed, which needs the GPU to be current.
+        const CudaDevice::Current current(*device_);
+#ifdef INPAINTRT_RTX_HEADERS
+        store_cache();
+        cache_.reset();
+        config_.reset();
+#endif
+        engine_.reset();
+        runtime_.reset();
+    }
+
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    const CudaDevice& device() const { return *device_; }
+    const std::string& name() const { return file_.name; }
+
+    /// An execution context; one is needed for each shape and runner. The GPU must be current.
+    std::unique_ptr<trt::IExecutionContext> make_context() {
+        const std::lock_guard lock(mutex_);  // clones may make theirs at the same time
+#ifdef INPAINTRT_RTX_HEADERS
+        std::unique_ptr<trt::IExecutionContext> made(engine_->createExecutionContext(config_.get()));
+#else
+        std::unique_ptr<trt::IExecutionContext> made(engine_->createExecutionContext());
+#endif
+        if (made == nullptr) fail("no execution context; too little GPU memory?");
+        return made;
+    }
+
+    /// Throw Error(Backend) with the engine's name before and the library's words after `what`.
+    [[noreturn]] void fail(const std::string& what) {
+        throw Error(ErrorCode::Backend, file_.name + ": " + what + logger_.words());
+    }
+
+private:
+#ifdef INPAINTRT_RTX_HEADERS
+    void load_cache() {
+        config_.reset(engine_->createRuntimeConfig());
+        if (config_ == nullptr) fail("no runtime configuration");
+        cache_.reset(config_->createRuntimeCache());
+        if (cache_ == nullptr) fail("no runtime cache");
+        std::ifstream stream(file_.cache, std::ios::binary);
+        const std::vector<char> content{std::istreambuf_iterator<char>(stream), {}};
+        // A cache of another driver or GPU is rejected by the library, which then compiles again.
+        if (!content.empty()) cache_->deserialize(content.data(), content.size());
+        if (!config_->setRuntimeCache(*cache_)) fail("the runtime cache is refused");
+    }
+
+    void store_cache() noexcept {
+        try {
+            const std::unique_ptr<trt::IHostMemory> content(cache_ == nullptr ? nullptr : cache_->serialize());
+            // A bundle on a read-only disk works without a cache: the next start compiles again.
+            if (content != nullptr) replace_file(file_.cache, content->data(), content->size());
+        } catch (const std::exception&) {
+            // Nor does a start without it need more than time.
+        }
+    }
+#endif
+
+    // Freed from the last to the first, in the order the libraries want: engine, runtime, logger, GPU.
+    std::shared_ptr<const CudaDevice> device_;
+    EngineFile file_;
+    std::mutex mutex_;
+    Logger logger_;
+    std::unique_ptr<trt::IRuntime> runtime_;
+    std::unique_ptr<trt::ICudaEngine> engine_;
+#ifdef INPAINTRT_RTX_HEADERS
+    std::unique_ptr<trt::IRuntimeConfig> config_;
+    std::unique_ptr<trt::IRuntimeCache> cache_;
+#endif
+};
+
+}  // namespace inpaintrt::detail::INPAINTRT_LIBRARY

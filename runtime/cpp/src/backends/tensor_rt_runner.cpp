@@ -1,0 +1,204 @@
+// Engines on the local GPU, as runtime/backends/tensor_rt.py.
+//
+// Compiled once for TensorRT and once for TensorRT-RTX, each with its own headers. Both declare `nvinfer1`, with the same
+// names and different layouts; in one program the linker would keep one of the two. So the build renames that namespace,
+// and puts this file into INPAINTRT_LIBRARY. Nothing is linked: of the library, a few functions are looked up by name, and
+// the rest is reached through the virtual functions of what they return.
+//
+// Buffers and an execution context belong to each shape: a captured CUDA graph is undefined once its context is changed.
+// The second run of a shape captures copies and network into a graph, which later runs launch; the first one is the
+// warm-up that capturing needs.
+
+#include "tensor_rt_runner.hpp"
+
+#include <list>
+
+#include "../shared_library.hpp"
+#include "tensor_rt_engine.hpp"
+
+namespace inpaintrt::detail::INPAINTRT_LIBRARY {
+namespace {
+
+constexpr bool is_rtx = INPAINTRT_IS_RTX;
+static_assert(!is_rtx || NV_TENSORRT_MAJOR != 10, "TensorRT-RTX needs its own headers, or those of TensorRT 11");
+static_assert(is_rtx || NV_TENSORRT_MAJOR > 10 || (NV_TENSORRT_MAJOR == 10 && NV_TENSORRT_MINOR >= 12),
+              "TensorRT's headers must be of release 10.12 or later");
+
+/// Shapes whose context, buffers and graph are kept; the least recently used one goes first.
+constexpr std::size_t shapes_kept = 4;
+
+/// What belongs to one shape; freed from the last to the first: graph, buffers, context.
+struct Shaped {
+    Shape shape;
+    std::unique_ptr<trt::IExecutionContext> context;
+    CudaBuffer image;
+    CudaBuffer mask;
+    CudaBuffer composite;
+    std::unique_ptr<CudaGraph> graph;
+    bool warm = false;
+
+    Shaped(const CudaDriver& driver, const Shape& of, std::unique_ptr<trt::IExecutionContext> made)
+        : shape(of),
+          context(std::move(made)),
+          image(driver, of.pixels() * 3),
+          mask(driver, of.pixels()),
+          composite(driver, of.pixels() * 3) {}
+};
+
+trt::Dims dims(const std::vector<std::int64_t>& sizes) {
+    trt::Dims made{};
+    made.nbDims = static_cast<std::int32_t>(sizes.size());
+    for (std::size_t i = 0; i < sizes.size(); ++i) made.d[i] = sizes[i];
+    return made;
+}
+
+std::string describe(const Shape& shape) {
+    return std::to_string(shape.batch) + " pictures of " + std::to_string(shape.width) + "x" +
+           std::to_string(shape.height);
+}
+
+class TensorRTRunner : public Runner {
+public:
+    explicit TensorRTRunner(std::shared_ptr<Engine> engine)
+        : engine_(std::move(engine)), driver_(engine_->device().driver()) {
+        const CudaDevice::Current current(engine_->device());
+        stream_ = std::make_unique<CudaStream>(driver_);
+    }
+
+    ~TensorRTRunner() override {
+        const CudaDevice::Current current(engine_->device());
+        shaped_.clear();
+        stream_.reset();
+    }
+
+    std::string name() const override { return engine_->name(); }
+
+    Buffers prepare(const Shape& shape) override {
+        auto found = shaped_.begin();
+        while (found != shaped_.end() && !(found->shape == shape)) ++found;
+        if (found == shaped_.end()) {
+            const CudaDevice::Current current(engine_->device());
+            while (shaped_.size() >= shapes_kept) shaped_.pop_back();
+            make(shape);
+        } else {
+            shaped_.splice(shaped_.begin(), shaped_, found);
+        }
+        const Shaped& front = shaped_.front();
+        return {front.image.host(), front.mask.host(), front.composite.host()};
+    }
+
+    void run() override {
+        const CudaDevice::Current current(engine_->device());
+        Shaped& shaped = shaped_.front();
+        try {
+            if (shaped.warm && shaped.graph == nullptr && capturable(shaped)) {
+                shaped.graph = CudaGraph::capture(driver_, *stream_, [&] { enqueue(shaped); });
+            }
+            if (shaped.graph != nullptr) {
+                shaped.graph->launch(*stream_);
+            } else {
+                enqueue(shaped);
+            }
+            stream_->wait();
+            shaped.warm = true;
+        } catch (const Error&) {
+            shaped_.pop_front();  // what failed half-way is not used again
+            throw;
+        }
+    }
+
+    std::unique_ptr<Runner> clone() const override { return std::make_unique<TensorRTRunner>(engine_); }
+
+private:
+    void make(const Shape& shape) {
+        auto context = engine_->make_context();
+        if (!context->setInputShape("image", dims({shape.batch, shape.height, shape.width, 3})) ||
+            !context->setInputShape("mask", dims({shape.batch, shape.height, shape.width}))) {
+            engine_->fail("the engine does not take " + describe(shape));
+        }
+        shaped_.emplace_front(driver_, shape, std::move(context));
+        Shaped& made = shaped_.front();
+        if (!made.context->setTensorAddress("image", made.image.device()) ||
+            !made.context->setTensorAddress("mask", made.mask.device()) ||
+            !made.context->setTensorAddress("composite", made.composite.device())) {
+            shaped_.pop_front();
+            engine_->fail("the engine lacks image, mask or composite");
+        }
+    }
+
+    /// Copies in, network, copy out.
+    void enqueue(const Shaped& shaped) {
+        shaped.image.to_device(*stream_);
+        shaped.mask.to_device(*stream_);
+        if (!shaped.context->enqueueV3(static_cast<cudaStream_t>(stream_->handle()))) {
+            engine_->fail("the engine failed to run on " + describe(shaped.shape));
+        }
+        shaped.composite.to_host(*stream_);
+    }
+
+    /// TensorRT-RTX may still compile while it runs, which only its own headers let us ask.
+    bool capturable([[maybe_unused]] const Shaped& shaped) const {
+#ifdef INPAINTRT_RTX_HEADERS
+        return shaped.context->isStreamCapturable(static_cast<cudaStream_t>(stream_->handle()));
+#else
+        return !is_rtx;
+#endif
+    }
+
+    std::shared_ptr<Engine> engine_;
+    const CudaDriver& driver_;
+    std::unique_ptr<CudaStream> stream_;
+    std::list<Shaped> shaped_;  ///< The most recently used one first.
+};
+
+/// Where to look: what the environment says, what the loader finds, and where CMake found it.
+std::vector<std::string> library_names() {
+    if (const auto named = environment(is_rtx ? "INPAINTRT_TENSORRT_RTX_LIBRARY" : "INPAINTRT_TENSORRT_LIBRARY")) {
+        return {*named};
+    }
+    std::vector<std::string> names = {INPAINTRT_LIBRARY_NAME};
+    if (const std::string hint = INPAINTRT_LIBRARY_HINT; !hint.empty()) names.push_back(hint);
+    return names;
+}
+
+/// Refuse a library whose virtual functions may lie elsewhere than these headers say.
+void check_version(const std::string& name, const std::string& version, int major, int minor) {
+    const bool own_headers = is_rtx == (NV_TENSORRT_MAJOR < 10);
+    const int expected_major = own_headers ? NV_TENSORRT_MAJOR : 1;
+    const int lowest_minor = !own_headers ? 7 : is_rtx ? NV_TENSORRT_MINOR : 0;
+    if (major == expected_major && minor >= lowest_minor) return;
+    throw Error(ErrorCode::Backend, name + ": is of version " + version + ", and this inpaintrt was built for " +
+                                        std::to_string(expected_major) + "." + std::to_string(lowest_minor) +
+                                        " and its later minor versions; install that, or build inpaintrt again");
+}
+
+}  // namespace
+
+TensorRTLibrary open_library() {
+    try {
+        const SharedLibrary library = SharedLibrary::open(library_names());
+        const auto number = [&](const char* function) { return library.function<int()>(function)(); };
+        const int major = number("getInferLibMajorVersion");
+        const int minor = number("getInferLibMinorVersion");
+        const std::string version = std::to_string(major) + "." + std::to_string(minor) + "." +
+                                    std::to_string(number("getInferLibPatchVersion")) + "." +
+                                    std::to_string(number("getInferLibBuildVersion"));
+        check_version(library.name(), version, major, minor);
+        // What the library compares with its own version: that of the headers, unless they are another library's.
+        const std::int32_t expected =
+            is_rtx == (NV_TENSORRT_MAJOR < 10) ? NV_TENSORRT_VERSION : number("getInferLibVersion");
+        const auto create = library.function<void*(void*, std::int32_t)>("createInferRuntime_INTERNAL");
+        return {version, [create, expected](std::shared_ptr<const CudaDevice> device, EngineFile file) {
+                    auto engine = std::make_shared<Engine>(std::move(device), std::move(file), create, expected);
+                    return std::unique_ptr<Runner>(std::make_unique<TensorRTRunner>(std::move(engine)));
+                }};
+    } catch (const Error&) {
+        throw;
+    } catch (const std::runtime_error& error) {
+        throw Error(ErrorCode::Backend, std::string("the library does not load: ") + error.what() +
+                                            "; install it, or name its file with " +
+                                            (is_rtx ? "INPAINTRT_TENSORRT_RTX_LIBRARY" : "INPAINTRT_TENSORRT_LIBRARY"));
+    }
+}
+
+}  // namespace inpaintrt::detail::INPAINTRT_LIBRARY

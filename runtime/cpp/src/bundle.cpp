@@ -1,0 +1,114 @@
+#include "bundle.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <system_error>
+
+#include "inpaintrt/inpainter.hpp"
+#include "parse_bundle.hpp"
+#include "sha256.hpp"
+
+namespace inpaintrt::detail {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* document_name = "bundle.json";
+
+/// A document is a few kilobytes; reading what only claims to be one must not fill the memory.
+constexpr std::uintmax_t largest_document = 64 << 20;
+
+std::vector<std::uint8_t> read(const fs::path& path, std::uintmax_t size) {
+    std::vector<std::uint8_t> content(static_cast<std::size_t>(size));
+    std::ifstream stream(path, std::ios::binary);
+    stream.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(content.size()));
+    if (!stream) throw fs::filesystem_error("", path, std::make_error_code(std::errc::io_error));
+    return content;
+}
+
+/// The size of a regular file; of a pipe or a device nothing can be checked before it is read.
+std::uintmax_t size_of(const fs::path& path) {
+    const std::uintmax_t size = fs::file_size(path);
+    if (!fs::is_regular_file(path)) throw fs::filesystem_error("", path, std::make_error_code(std::errc::io_error));
+    return size;
+}
+
+[[noreturn]] void fail(const std::string& message) {
+    throw Error(ErrorCode::Bundle, message);
+}
+
+std::vector<std::uint8_t> read_document(const fs::path& bundle) {
+    const fs::path document = bundle / document_name;
+    if (!fs::is_directory(bundle)) {
+        fail(text(bundle) + ": " +
+             (fs::exists(bundle) ? "is a file; a bundle is a directory" : "no such bundle; export-onnx makes one"));
+    }
+    if (!fs::exists(document)) {
+        fail(text(bundle) + ": is no bundle, it holds no " + document_name + "; export-onnx makes one");
+    }
+    const std::uintmax_t size = size_of(document);
+    if (size > largest_document) fail(text(document) + ": is too large for a bundle's document; export it again");
+    return read(document, size);
+}
+
+}  // namespace
+
+Bundle Bundle::open(const fs::path& path) {
+    std::vector<std::uint8_t> document;
+    try {
+        document = read_document(path);
+    } catch (const fs::filesystem_error& error) {
+        fail(text(path / document_name) + ": cannot be read: " + error.code().message());
+    }
+    try {
+        return parse_bundle(path, document);
+    } catch (const MalformedBundle& error) {
+        fail(text(path / document_name) + ": " + error.what() + "; export it again");
+    } catch (const fs::filesystem_error& error) {
+        fail(text(path / document_name) + ": is malformed: " + error.code().message() + "; export it again");
+    }
+}
+
+const Artifact& Bundle::onnx(const std::string& preferred) const {
+    const Artifact* found = nullptr;
+    for (const Artifact& artifact : artifacts) {
+        if (artifact.kind != "onnx") continue;
+        if (artifact.precision == preferred) return artifact;
+        if (found == nullptr) found = &artifact;
+    }
+    if (found == nullptr) throw Error(ErrorCode::Backend, "the bundle holds no ONNX model; export it again");
+    return *found;
+}
+
+std::vector<Artifact> Bundle::engines(const std::string& backend) const {
+    std::vector<Artifact> found;
+    std::copy_if(artifacts.begin(), artifacts.end(), std::back_inserter(found), [&](const Artifact& artifact) {
+        return artifact.kind == "engine" && artifact.backend == backend;
+    });
+    return found;
+}
+
+std::vector<std::uint8_t> Bundle::file(const Artifact& artifact) const {
+    const fs::path file = path / fs::u8path(artifact.path);
+    const auto altered = [&](const std::string& found, const std::string& recorded) {
+        fail(text(file) + ": was altered or is damaged: its " + found + ", " + document_name + " said " + recorded +
+             " when it was opened; if it was exported meanwhile, open it again");
+    };
+    try {
+        const std::uintmax_t size = size_of(file);
+        if (size != artifact.bytes) altered("size is " + std::to_string(size), std::to_string(artifact.bytes));
+        std::vector<std::uint8_t> content = read(file, size);
+        const std::string found = sha256(content.data(), content.size());
+        if (found != artifact.sha256) {
+            altered("sha256 is " + found.substr(0, 12) + "...", artifact.sha256.substr(0, 12) + "...");
+        }
+        return content;
+    } catch (const fs::filesystem_error& error) {
+        fail(text(file) + ": cannot be read: " + error.code().message() + "; build it again");
+    }
+}
+
+std::string text(const fs::path& path) {
+    return path.u8string();
+}
+
+}  // namespace inpaintrt::detail

@@ -1,0 +1,153 @@
+// The C interface over the C++ one: no exception leaves a function, each becomes a code and a text.
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "guarded.hpp"
+#include "inpaintrt/inpainter.hpp"
+
+struct inpaintrt_inpainter {
+    inpaintrt::Inpainter inpainter;
+    std::string backend;
+};
+
+namespace {
+
+using inpaintrt::Error;
+using inpaintrt::ErrorCode;
+
+thread_local std::string last_error;
+
+std::int32_t fail(ErrorCode code, const char* message) noexcept {
+    try {
+        last_error = message;
+    } catch (const std::bad_alloc&) {
+        last_error.clear();
+    }
+    return static_cast<std::int32_t>(code);
+}
+
+template <typename Work>
+std::int32_t call(const Work& work) noexcept {
+    try {
+        last_error.clear();
+        inpaintrt::detail::guarded(work);
+        return INPAINTRT_OK;
+    } catch (const Error& error) {
+        return fail(error.code(), error.what());
+    } catch (...) {
+        return fail(ErrorCode::Internal, "a defect of inpaintrt");
+    }
+}
+
+void require(const void* pointer, const char* name) {
+    if (pointer == nullptr) throw Error(ErrorCode::InvalidArgument, std::string(name) + " is NULL");
+}
+
+/// The caller's options, with defaults for what a program built against an older header does not have.
+inpaintrt_options complete(const inpaintrt_options* options) {
+    inpaintrt_options known;
+    inpaintrt_default_options(&known);
+    if (options == nullptr) return known;
+    if (options->size < sizeof(std::size_t) || options->size > 4096) {
+        throw Error(ErrorCode::InvalidArgument, "options were not filled by inpaintrt_default_options");
+    }
+    std::memcpy(&known, options, std::min(options->size, sizeof known));
+    return known;
+}
+
+inpaintrt::Options convert(const inpaintrt_options& options) {
+    inpaintrt::Options converted;
+    converted.device = static_cast<inpaintrt::Device>(options.device);
+    converted.backend = static_cast<inpaintrt::Backend>(options.backend);
+    converted.gpu = options.gpu;
+    converted.threads = options.threads;
+    if (options.cache_directory != nullptr) {
+        converted.cache_directory = std::filesystem::u8path(options.cache_directory);
+    }
+    if (options.onnxruntime_library != nullptr) {
+        converted.onnxruntime_library = std::filesystem::u8path(options.onnxruntime_library);
+    }
+    return converted;
+}
+
+inpaintrt_inpainter* wrap(inpaintrt::Inpainter inpainter) {
+    std::string backend = inpainter.backend().to_string();
+    return new inpaintrt_inpainter{std::move(inpainter), std::move(backend)};
+}
+
+inpaintrt::MaskView mask(const inpaintrt_view& view) {
+    return {view.data, view.width, view.height, view.pitch};
+}
+
+inpaintrt::Picture convert(const inpaintrt_picture& picture) {
+    const inpaintrt_view& image = picture.image;
+    const inpaintrt_mutable_view& out = picture.out;
+    return {{image.data, image.width, image.height, image.pitch},
+            mask(picture.mask),
+            {out.data, out.width, out.height, out.pitch},
+            mask(picture.sketch)};
+}
+
+}  // namespace
+
+extern "C" {
+
+std::int32_t inpaintrt_abi_version(void) {
+    return INPAINTRT_ABI_VERSION;
+}
+
+const char* inpaintrt_version(void) {
+    return INPAINTRT_VERSION;
+}
+
+const char* inpaintrt_last_error(void) {
+    return last_error.c_str();
+}
+
+void inpaintrt_default_options(inpaintrt_options* options) {
+    if (options == nullptr) return;
+    *options = {};
+    options->size = sizeof *options;
+}
+
+std::int32_t inpaintrt_open(const char* bundle, const inpaintrt_options* options, inpaintrt_inpainter** opened) {
+    if (opened != nullptr) *opened = nullptr;
+    return call([&] {
+        require(bundle, "bundle");
+        require(opened, "opened");
+        *opened = wrap(inpaintrt::Inpainter(std::filesystem::u8path(bundle), convert(complete(options))));
+    });
+}
+
+std::int32_t inpaintrt_clone(const inpaintrt_inpainter* inpainter, inpaintrt_inpainter** cloned) {
+    if (cloned != nullptr) *cloned = nullptr;
+    return call([&] {
+        require(inpainter, "inpainter");
+        require(cloned, "cloned");
+        *cloned = wrap(inpainter->inpainter.clone());
+    });
+}
+
+std::int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_picture* pictures, std::size_t count) {
+    return call([&] {
+        require(inpainter, "inpainter");
+        if (count != 0) require(pictures, "pictures");
+        std::vector<inpaintrt::Picture> converted(count);
+        std::transform(pictures, pictures + count, converted.begin(),
+                       [](const inpaintrt_picture& picture) { return convert(picture); });
+        inpainter->inpainter.inpaint(converted);
+    });
+}
+
+const char* inpaintrt_backend(const inpaintrt_inpainter* inpainter) {
+    return inpainter == nullptr ? "" : inpainter->backend.c_str();
+}
+
+void inpaintrt_close(inpaintrt_inpainter* inpainter) {
+    delete inpainter;
+}
+
+}  // extern "C"

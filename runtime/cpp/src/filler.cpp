@@ -1,0 +1,148 @@
+#include "filler.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+namespace inpaintrt::detail {
+namespace {
+
+/// More pixels in one call of the network are an error of the bundle, as MAX_PIXELS in runtime/images.py.
+constexpr std::int64_t most_pixels = 200'000'000;
+
+void copy_rows(const Plane<const std::uint8_t>& from, const Plane<std::uint8_t>& to) {
+    if (from.data == to.data) return;  // in place
+    for (std::size_t y = 0; y < from.rows; ++y) std::memcpy(to.row(y), from.row(y), from.row_bytes);
+}
+
+/// The smallest size the network takes that is not below `size`.
+std::int64_t padded_size(std::size_t size, const Limits& limits, std::int64_t multiple) {
+    const std::int64_t rounded = (static_cast<std::int64_t>(size) + multiple - 1) / multiple * multiple;
+    return std::max(limits.smallest, rounded);
+}
+
+/// A picture into the network's memory of `shape`; what is beyond it is black and counts as hole.
+void pack(const Plane<const std::uint8_t>& image, const Plane<const std::uint8_t>& mask, const Shape& shape,
+          std::uint8_t* to_image, std::uint8_t* to_mask) {
+    const auto width = static_cast<std::size_t>(shape.width);
+    for (std::size_t y = 0; y < mask.rows; ++y) {
+        std::uint8_t* pixels = to_image + y * width * 3;
+        std::memcpy(pixels, image.row(y), image.row_bytes);
+        std::memset(pixels + image.row_bytes, 0, width * 3 - image.row_bytes);
+        std::uint8_t* holes = to_mask + y * width;
+        copy_mask(mask.row(y), holes, mask.row_bytes);
+        std::memset(holes + mask.row_bytes, 1, width - mask.row_bytes);
+    }
+    const std::size_t rows_below = static_cast<std::size_t>(shape.height) - mask.rows;
+    std::memset(to_image + mask.rows * width * 3, 0, rows_below * width * 3);
+    std::memset(to_mask + mask.rows * width, 1, rows_below * width);
+}
+
+}  // namespace
+
+Filler::Filler(const DeployedInterface& interface, std::unique_ptr<Runner> runner)
+    : interface_(interface), runner_(std::move(runner)) {}
+
+void Filler::fill(const std::vector<Picture>& pictures) {
+    std::vector<CheckedPicture> checked;
+    for (const Picture& picture : pictures) {
+        if (picture.sketch.data != nullptr) {
+            throw Error(ErrorCode::Picture, "this bundle's network takes no sketch; leave it out");
+        }
+        checked.push_back(check_picture(picture));
+        const CheckedPicture& first = checked.front();
+        if (checked.back().height != first.height || checked.back().width != first.width) {
+            throw Error(ErrorCode::Picture, "pictures of one call have one size, but one is " +
+                                                std::to_string(checked.back().width) + "x" +
+                                                std::to_string(checked.back().height) + " and the first is " +
+                                                std::to_string(first.width) + "x" + std::to_string(first.height));
+        }
+    }
+    std::vector<const CheckedPicture*> together;
+    for (const CheckedPicture& picture : checked) {
+        if (!has_hole(picture.mask)) {
+            copy_rows(picture.image, picture.out);
+        } else if (fits(picture)) {
+            together.push_back(&picture);
+        } else {
+            fill_by_windows(picture);
+        }
+    }
+    const auto most = static_cast<std::size_t>(interface_.profile.batch.largest);
+    for (std::size_t start = 0; start < together.size(); start += most) {
+        const std::size_t count = std::min(most, together.size() - start);
+        std::vector<Input> inputs;
+        for (std::size_t i = 0; i < count; ++i) inputs.push_back({together[start + i]->image, together[start + i]->mask});
+        const Result result = run(inputs);
+        for (std::size_t i = 0; i < count; ++i) {
+            const Plane<std::uint8_t>& out = together[start + i]->out;
+            copy_rows({result.composite + i * result.picture, out.rows, out.row_bytes, result.pitch}, out);
+        }
+    }
+}
+
+bool Filler::fits(const CheckedPicture& picture) const {
+    const Profile& profile = interface_.profile;
+    return static_cast<std::int64_t>(picture.height) <= profile.height.largest &&
+           static_cast<std::int64_t>(picture.width) <= profile.width.largest;
+}
+
+void Filler::fill_by_windows(const CheckedPicture& picture) {
+    const Plane<std::uint8_t>& out = picture.out;
+    std::vector<std::uint8_t> hole(picture.height * picture.width);
+    for (std::size_t y = 0; y < picture.height; ++y) {
+        copy_mask(picture.mask.row(y), hole.data() + y * picture.width, picture.width);
+    }
+    copy_rows(picture.image, out);
+    const Plane<const std::uint8_t> filled{out.data, out.rows, out.row_bytes, out.pitch};
+    const Plane<const std::uint8_t> unknown{hole.data(), picture.height, picture.width, picture.width};
+    const auto fill_window = [&](const Window& window) {
+        const auto top = static_cast<std::size_t>(window.area.rows.start);
+        const auto left = static_cast<std::size_t>(window.area.columns.start);
+        const auto rows = static_cast<std::size_t>(window.area.rows.size());
+        const auto columns = static_cast<std::size_t>(window.area.columns.size());
+        const Result result =
+            run({{filled.part(top, rows, 3 * left, 3 * columns), unknown.part(top, rows, left, columns)}});
+        for (auto y = static_cast<std::size_t>(window.core.rows.start);
+             y < static_cast<std::size_t>(window.core.rows.stop); ++y) {
+            const std::uint8_t* patch = result.composite + (y - top) * result.pitch;
+            for (auto x = static_cast<std::size_t>(window.core.columns.start);
+                 x < static_cast<std::size_t>(window.core.columns.stop); ++x) {
+                if (unknown.row(y)[x] != 0) std::memcpy(out.row(y) + 3 * x, patch + 3 * (x - left), 3);
+            }
+        }
+    };
+    for_windows_around_holes(hole, static_cast<std::int64_t>(picture.height), static_cast<std::int64_t>(picture.width),
+                             interface_.profile.height.largest, interface_.profile.width.largest, fill_window);
+}
+
+Filler::Result Filler::run(const std::vector<Input>& inputs) {
+    const Shape shape = padded(inputs.size(), inputs.front().mask.rows, inputs.front().mask.row_bytes);
+    const Buffers buffers = runner_->prepare(shape);
+    const std::size_t pixels = static_cast<std::size_t>(shape.height) * static_cast<std::size_t>(shape.width);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        pack(inputs[i].image, inputs[i].mask, shape, buffers.image + i * pixels * 3, buffers.mask + i * pixels);
+    }
+    const std::size_t used = inputs.size() * pixels;
+    std::memset(buffers.image + used * 3, 0, (shape.pixels() - used) * 3);
+    std::memset(buffers.mask + used, 1, shape.pixels() - used);
+    runner_->run();
+    return {buffers.composite, static_cast<std::size_t>(shape.width) * 3, pixels * 3};
+}
+
+Shape Filler::padded(std::size_t count, std::size_t height, std::size_t width) const {
+    const Profile& profile = interface_.profile;
+    const Shape shape{std::max(static_cast<std::int64_t>(count), profile.batch.smallest),
+                      padded_size(height, profile.height, interface_.size_multiple),
+                      padded_size(width, profile.width, interface_.size_multiple)};
+    // Each factor is below 2^32, so the second comparison's product cannot overflow once the first holds.
+    if (shape.height > most_pixels / shape.width || shape.batch > most_pixels / (shape.height * shape.width)) {
+        throw Error(ErrorCode::Backend, "the bundle asks for " + std::to_string(shape.batch) + " pictures of " +
+                                            std::to_string(shape.width) + "x" + std::to_string(shape.height) +
+                                            " in one call, over the limit of " +
+                                            std::to_string(most_pixels / 1'000'000) + " megapixels");
+    }
+    return shape;
+}
+
+}  // namespace inpaintrt::detail

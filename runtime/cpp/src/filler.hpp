@@ -1,0 +1,47 @@
+// Pictures of any size through a network of certain sizes: padding, batches and windows. As runtime/inpainter.py.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "backends/runner.hpp"
+#include "bundle.hpp"
+#include "pixels.hpp"
+#include "windows.hpp"
+
+namespace inpaintrt::detail {
+
+class Filler {
+public:
+    Filler(const DeployedInterface& interface, std::unique_ptr<Runner> runner);
+
+    /// Fill pictures of one size. Throws Error(Picture) if they differ in size, or whatever the runner throws.
+    void fill(const std::vector<Picture>& pictures);
+
+    /// Another filler over the same weights.
+    Filler clone() const { return {interface_, runner_->clone()}; }
+
+private:
+    /// What one picture of a network's call is made of.
+    struct Input {
+        Plane<const std::uint8_t> image;
+        Plane<const std::uint8_t> mask;
+    };
+
+    /// The network's result: rows of `pitch` bytes, `picture` bytes from one picture to the next.
+    struct Result {
+        const std::uint8_t* composite = nullptr;
+        std::size_t pitch = 0;
+        std::size_t picture = 0;
+    };
+
+    bool fits(const CheckedPicture& picture) const;
+    void fill_by_windows(const CheckedPicture& picture);
+    Result run(const std::vector<Input>& inputs);
+    Shape padded(std::size_t count, std::size_t height, std::size_t width) const;
+
+    DeployedInterface interface_;
+    std::unique_ptr<Runner> runner_;
+};
+
+}  // namespace inpaintrt::detail

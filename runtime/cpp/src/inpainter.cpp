@@ -1,0 +1,127 @@
+#include "inpaintrt/inpainter.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include "backends/choice.hpp"
+#include "bundle.hpp"
+#include "filler.hpp"
+#include "guarded.hpp"
+
+namespace inpaintrt {
+namespace {
+
+using detail::guarded;
+
+void check(const Options& options) {
+    const auto refuse = [](const std::string& what) { throw Error(ErrorCode::InvalidArgument, what); };
+    const int device = static_cast<int>(options.device);
+    const int backend = static_cast<int>(options.backend);
+    if (device < INPAINTRT_DEVICE_AUTO || device > INPAINTRT_DEVICE_CUDA) {
+        refuse("device is " + std::to_string(device) + "; expected auto, cpu or cuda");
+    }
+    if (backend < INPAINTRT_BACKEND_AUTO || backend > INPAINTRT_BACKEND_ONNXRUNTIME_CPU) {
+        refuse("backend is " + std::to_string(backend) + "; there is none of this number");
+    }
+    if (options.threads < 0) refuse("threads is " + std::to_string(options.threads) + "; expected 0 or more");
+    if (options.gpu < 0) refuse("gpu is " + std::to_string(options.gpu) + "; expected 0 or more");
+    const bool on_cpu = options.backend == Backend::OnnxRuntimeCpu;
+    if (options.backend != Backend::Auto && options.device == (on_cpu ? Device::Cuda : Device::Cpu)) {
+        refuse("device and backend do not fit each other; leave one of them to auto");
+    }
+}
+
+/// Refuse a bundle whose network takes or gives something else than this release fills pictures with.
+void check_interface(const detail::Bundle& bundle) {
+    const auto refuse = [&](const std::string& what) {
+        throw Error(ErrorCode::Backend, detail::text(bundle.path) + ": " + what);
+    };
+    if (bundle.interface.io != "image") {
+        refuse("was exported with --io tensor; export it with --io image to fill pictures");
+    }
+    std::vector<std::string> inputs = bundle.interface.inputs;
+    std::sort(inputs.begin(), inputs.end());
+    if (inputs != std::vector<std::string>{"image", "mask"}) {
+        std::string found;
+        for (const std::string& name : inputs) found += (found.empty() ? "" : ", ") + name;
+        refuse("its network takes " + (found.empty() ? "nothing" : found) +
+               "; this release of the C++ runtime knows networks that take image, mask");
+    }
+}
+
+}  // namespace
+
+Error::Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+Error::~Error() = default;
+
+std::string BackendChoice::to_string() const {
+    if (rejected.empty()) return name;
+    std::string reasons;
+    for (const Rejection& one : rejected) reasons += (reasons.empty() ? "no " : "; no ") + one.name + ": " + one.reason;
+    return name + " (" + reasons + ")";
+}
+
+class Inpainter::Implementation {
+public:
+    Implementation(detail::Filler filler, BackendChoice choice) : choice_(std::move(choice)), filler_(std::move(filler)) {}
+
+    static std::unique_ptr<Implementation> open(const std::filesystem::path& path, const Options& options) {
+        check(options);
+        const detail::Bundle bundle = detail::Bundle::open(path);
+        check_interface(bundle);
+        detail::Chosen chosen = detail::choose_backend(bundle, options);
+        return std::make_unique<Implementation>(detail::Filler(bundle.interface, std::move(chosen.runner)),
+                                                std::move(chosen.choice));
+    }
+
+    std::unique_ptr<Implementation> clone() const {
+        // Without the lock: a clone shares nothing that a call changes.
+        return std::make_unique<Implementation>(filler_.clone(), choice_);
+    }
+
+    void fill(const std::vector<Picture>& pictures) {
+        const std::lock_guard lock(mutex_);
+        filler_.fill(pictures);
+    }
+
+    const BackendChoice& choice() const { return choice_; }
+
+private:
+    BackendChoice choice_;
+    std::mutex mutex_;  ///< Threads that share an instance take turns.
+    detail::Filler filler_;
+};
+
+Inpainter::Inpainter(const std::filesystem::path& bundle, const Options& options)
+    : implementation_(guarded([&] { return Implementation::open(bundle, options); })) {}
+
+Inpainter::Inpainter(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation)) {}
+Inpainter::~Inpainter() = default;
+Inpainter::Inpainter(Inpainter&& other) noexcept = default;
+Inpainter& Inpainter::operator=(Inpainter&& other) noexcept = default;
+
+void Inpainter::inpaint(const ImageView& image, const MaskView& mask, const MutableImageView& out,
+                        const MaskView& sketch) {
+    inpaint(std::vector<Picture>{{image, mask, out, sketch}});
+}
+
+void Inpainter::inpaint(const std::vector<Picture>& pictures) {
+    Implementation& implementation = opened();
+    guarded([&] { implementation.fill(pictures); });
+}
+
+Inpainter Inpainter::clone() const {
+    const Implementation& implementation = opened();
+    return Inpainter(guarded([&] { return implementation.clone(); }));
+}
+
+const BackendChoice& Inpainter::backend() const {
+    return opened().choice();
+}
+
+Inpainter::Implementation& Inpainter::opened() const {
+    if (implementation_ == nullptr) throw Error(ErrorCode::InvalidArgument, "this Inpainter was moved from");
+    return *implementation_;
+}
+
+}  // namespace inpaintrt

@@ -1,0 +1,21 @@
+// bundle.json to a Bundle. Every entry is checked: a bundle may come from anywhere.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <stdexcept>
+#include <vector>
+
+#include "bundle.hpp"
+
+namespace inpaintrt::detail {
+
+/// What is wrong with the document.
+struct MalformedBundle : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// Throws MalformedBundle, Error(Bundle) for another schema version, or filesystem_error.
+Bundle parse_bundle(const std::filesystem::path& path, const std::vector<std::uint8_t>& document);
+
+}  // namespace inpaintrt::detail

@@ -1,0 +1,88 @@
+#include "pixels.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <string>
+
+namespace inpaintrt::detail {
+namespace {
+
+template <typename Byte, typename View>
+Plane<Byte> check_view(const View& view, std::size_t channels, const std::string& name) {
+    const std::string size = std::to_string(view.width) + "x" + std::to_string(view.height);
+    if (view.data == nullptr) throw Error(ErrorCode::Picture, name + " has no data");
+    if (view.width < 1 || view.height < 1) throw Error(ErrorCode::Picture, name + " of " + size + " pixels is empty");
+    const std::size_t row_bytes = static_cast<std::size_t>(view.width) * channels;
+    const std::size_t pitch = view.pitch == 0 ? row_bytes : view.pitch;
+    if (pitch < row_bytes) {
+        throw Error(ErrorCode::Picture, name + " of " + size + " pixels has a pitch of " + std::to_string(pitch) +
+                                            " bytes; a row takes " + std::to_string(row_bytes));
+    }
+    const auto rows = static_cast<std::size_t>(view.height);
+    if (pitch > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) / rows) {
+        throw Error(ErrorCode::Picture, name + " of " + size + " pixels with a pitch of " + std::to_string(pitch) +
+                                            " bytes is larger than memory can be");
+    }
+    return {view.data, rows, row_bytes, pitch};
+}
+
+template <typename View>
+void check_size(const View& view, const ImageView& image, const std::string& name) {
+    if (view.width == image.width && view.height == image.height) return;
+    throw Error(ErrorCode::Picture, name + " is " + std::to_string(view.width) + "x" + std::to_string(view.height) +
+                                        ", but the image needs " + std::to_string(image.width) + "x" +
+                                        std::to_string(image.height));
+}
+
+bool overlap(const Plane<const std::uint8_t>& input, const Plane<std::uint8_t>& out) {
+    const std::less<const std::uint8_t*> before;
+    return before(input.data, out.data + out.bytes()) && before(out.data, input.data + input.bytes());
+}
+
+/// The plane moved to memory that nobody else writes.
+Plane<const std::uint8_t> moved(const Plane<const std::uint8_t>& plane, std::uint8_t* memory) {
+    for (std::size_t y = 0; y < plane.rows; ++y) {
+        std::memcpy(memory + y * plane.row_bytes, plane.row(y), plane.row_bytes);
+    }
+    return {memory, plane.rows, plane.row_bytes, plane.row_bytes};
+}
+
+}  // namespace
+
+CheckedPicture check_picture(const Picture& picture) {
+    CheckedPicture checked;
+    checked.image = check_view<const std::uint8_t>(picture.image, 3, "image");
+    checked.mask = check_view<const std::uint8_t>(picture.mask, 1, "mask");
+    checked.out = check_view<std::uint8_t>(picture.out, 3, "out");
+    check_size(picture.mask, picture.image, "mask");
+    check_size(picture.out, picture.image, "out");
+    checked.height = checked.image.rows;
+    checked.width = checked.mask.row_bytes;
+    // In place, a pixel is read before it is written; in any other overlap it might not be.
+    const bool in_place = checked.image.data == checked.out.data && checked.image.pitch == checked.out.pitch;
+    const bool move_image = !in_place && overlap(checked.image, checked.out);
+    const bool move_mask = overlap(checked.mask, checked.out);
+    const std::size_t pixels = checked.height * checked.width;
+    checked.copies.resize((move_image ? 3 * pixels : 0) + (move_mask ? pixels : 0));
+    if (move_image) checked.image = moved(checked.image, checked.copies.data());
+    if (move_mask) checked.mask = moved(checked.mask, checked.copies.data() + (move_image ? 3 * pixels : 0));
+    return checked;
+}
+
+bool has_hole(const Plane<const std::uint8_t>& mask) {
+    for (std::size_t y = 0; y < mask.rows; ++y) {
+        const std::uint8_t* row = mask.row(y);
+        std::uint8_t any = 0;  // without a branch for each pixel the compiler makes vectors of it
+        for (std::size_t x = 0; x < mask.row_bytes; ++x) any |= row[x];
+        if (any != 0) return true;
+    }
+    return false;
+}
+
+void copy_mask(const std::uint8_t* from, std::uint8_t* to, std::size_t count) {
+    std::transform(from, from + count, to, [](std::uint8_t value) { return std::uint8_t{value != 0}; });
+}
+
+}  // namespace inpaintrt::detail

@@ -1,0 +1,47 @@
+// Views of the caller's memory: checks, and copies to and from the network's contiguous memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "inpaintrt/inpainter.hpp"
+
+namespace inpaintrt::detail {
+
+/// A checked view: `channels` bytes a pixel, pitch filled in.
+template <typename Byte>
+struct Plane {
+    Byte* data = nullptr;
+    std::size_t rows = 0;
+    std::size_t row_bytes = 0;
+    std::size_t pitch = 0;
+
+    Byte* row(std::size_t y) const { return data + y * pitch; }
+    std::size_t bytes() const { return rows == 0 ? 0 : (rows - 1) * pitch + row_bytes; }
+
+    /// A part of it, in rows and in bytes of a row.
+    Plane part(std::size_t top, std::size_t count, std::size_t left, std::size_t length) const {
+        return {row(top) + left, count, length, pitch};
+    }
+};
+
+/// A picture whose views fit each other.
+struct CheckedPicture {
+    Plane<const std::uint8_t> image;
+    Plane<const std::uint8_t> mask;
+    Plane<std::uint8_t> out;
+    std::size_t height = 0;
+    std::size_t width = 0;
+    std::vector<std::uint8_t> copies;  ///< Of inputs that the result would overwrite before they are read.
+};
+
+/// Throws Error(Picture) with what was found and what is expected.
+CheckedPicture check_picture(const Picture& picture);
+
+bool has_hole(const Plane<const std::uint8_t>& mask);
+
+/// 1 where `from` is non-zero, 0 elsewhere.
+void copy_mask(const std::uint8_t* from, std::uint8_t* to, std::size_t count);
+
+}  // namespace inpaintrt::detail

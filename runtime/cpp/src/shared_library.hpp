@@ -1,0 +1,39 @@
+// A library that is opened when it is used, so that a program starts on machines that lack it.
+#pragma once
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace inpaintrt::detail {
+
+class SharedLibrary {
+public:
+    /// The first of these files or sonames that opens; throws std::runtime_error with the loader's words for each.
+    ///
+    /// It stays open for the life of the process: these libraries start threads and register destructors, which do
+    /// not survive being unmapped.
+    static SharedLibrary open(const std::vector<std::string>& names);
+
+    /// A function; throws std::runtime_error if there is none of this name.
+    template <typename Function>
+    Function* function(const char* name) const {
+        return reinterpret_cast<Function*>(symbol(name));
+    }
+
+    /// The file or soname that was opened.
+    const std::string& name() const { return name_; }
+
+private:
+    SharedLibrary(void* handle, std::string name) : handle_(handle), name_(std::move(name)) {}
+    void* symbol(const char* name) const;
+
+    void* handle_;
+    std::string name_;
+};
+
+/// The value of an environment variable, if it is set and not empty.
+std::optional<std::string> environment(const char* name);
+
+}  // namespace inpaintrt::detail

@@ -1,0 +1,127 @@
+"""The C interface of runtime/cpp through ctypes, as a program in another language would use it."""
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ABI_VERSION = 1
+
+OK, INVALID_ARGUMENT, BUNDLE_ERROR, BACKEND_ERROR, PICTURE_ERROR = range(5)
+DEVICES = {"auto": 0, "cpu": 1, "cuda": 2}
+
+
+class Options(ctypes.Structure):
+    """inpaintrt_options."""
+
+    _fields_ = (
+        ("size", ctypes.c_size_t),
+        ("device", ctypes.c_int32),
+        ("backend", ctypes.c_int32),
+        ("gpu", ctypes.c_int32),
+        ("threads", ctypes.c_int32),
+        ("cache_directory", ctypes.c_char_p),
+        ("onnxruntime_library", ctypes.c_char_p),
+    )
+
+
+class View(ctypes.Structure):
+    """inpaintrt_view and inpaintrt_mutable_view."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("width", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("pitch", ctypes.c_size_t),
+    )
+
+
+class Picture(ctypes.Structure):
+    """inpaintrt_picture."""
+
+    _fields_ = (("image", View), ("mask", View), ("sketch", View), ("out", View))
+
+
+class CError(Exception):
+    """A function of the C interface returned something else than OK."""
+
+    def __init__(self, code: int, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+class Library:
+    """The shared library, with the types of its functions declared."""
+
+    def __init__(self, path: Path):
+        self.functions: Any = ctypes.CDLL(str(path))
+        self.functions.inpaintrt_version.restype = ctypes.c_char_p
+        self.functions.inpaintrt_last_error.restype = ctypes.c_char_p
+        self.functions.inpaintrt_backend.restype = ctypes.c_char_p
+        self.functions.inpaintrt_backend.argtypes = [ctypes.c_void_p]
+        self.functions.inpaintrt_inpaint.argtypes = [ctypes.c_void_p, ctypes.POINTER(Picture), ctypes.c_size_t]
+        self.functions.inpaintrt_clone.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]
+        self.functions.inpaintrt_close.argtypes = [ctypes.c_void_p]
+
+    def check(self, code: int) -> None:
+        """Raise `CError` with the library's words unless `code` is OK."""
+        if code != OK:
+            raise CError(code, self.functions.inpaintrt_last_error().decode())
+
+    def open(self, bundle: Path, device: str = "auto", **options: Any) -> "CInpainter":
+        """A bundle, opened with options by their names in `Options`."""
+        values = Options()
+        self.functions.inpaintrt_default_options(ctypes.byref(values))
+        values.device = DEVICES[device]
+        for name, value in options.items():
+            setattr(values, name, value)
+        handle = ctypes.c_void_p()
+        self.check(self.functions.inpaintrt_open(str(bundle).encode(), ctypes.byref(values), ctypes.byref(handle)))
+        return CInpainter(self, handle)
+
+
+class CInpainter:
+    """An opened handle, called as `inpaintrt.runtime.Inpainter` is."""
+
+    def __init__(self, library: Library, handle: ctypes.c_void_p):
+        self.library, self.handle = library, handle
+
+    def __enter__(self) -> "CInpainter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.library.functions.inpaintrt_close(self.handle)
+
+    @property
+    def backend(self) -> str:
+        """What runs, and why."""
+        return str(self.library.functions.inpaintrt_backend(self.handle).decode())
+
+    def clone(self) -> "CInpainter":
+        """Another instance over the same weights."""
+        handle = ctypes.c_void_p()
+        self.library.check(self.library.functions.inpaintrt_clone(self.handle, ctypes.byref(handle)))
+        return CInpainter(self.library, handle)
+
+    def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """uint8 [H,W,3] or [N,H,W,3] and uint8 or bool [H,W] or [N,H,W]; rows may have a pitch."""
+        if image.ndim == 3:
+            filled: np.ndarray = self(image[None], mask[None])[0]
+            return filled
+        out = np.full(image.shape, 77, np.uint8)
+        self.run([(image[index], mask[index].view(np.uint8), out[index]) for index in range(len(image))])
+        return out
+
+    def run(self, pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+        """Fill pictures given as (image, mask, out)."""
+        filled = [Picture(view(image), view(mask), View(), view(out)) for image, mask, out in pictures]
+        array = (Picture * len(filled))(*filled)
+        self.library.check(self.library.functions.inpaintrt_inpaint(self.handle, array, len(filled)))
+
+
+def view(pixels: np.ndarray) -> View:
+    """A view of an array whose pixels lie side by side; its rows may not."""
+    assert pixels.strides[1] == pixels[0, 0].nbytes
+    return View(pixels.ctypes.data, pixels.shape[1], pixels.shape[0], pixels.strides[0])
