@@ -22,7 +22,7 @@ class CannotBuildError(Exception):
 
 
 def build(folder: Path, *options: str) -> None:
-    """Configure and build into `folder`.
+    """Configure and build into `folder`, with TensorRT where TENSORRT_ROOT or TENSORRT_RTX_ROOT name its headers.
 
     Raises:
         CannotBuildError: if a compiler, CMake or a header is missing.
@@ -32,6 +32,9 @@ def build(folder: Path, *options: str) -> None:
         if shutil.which(tool) is None:
             raise CannotBuildError(f"{tool} is not installed; a C++17 compiler and CMake 3.25 are needed")
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    options += tuple(
+        f"-DINPAINTRT_{library}=ON" for library in ("TENSORRT", "TENSORRT_RTX") if f"{library}_ROOT" in os.environ
+    )
     configured = run(
         "cmake", *generator, "-S", SOURCES, "-B", folder, "-DINPAINTRT_TESTS=ON", "-DINPAINTRT_BENCHMARKS=ON",
         f"-DCMAKE_PREFIX_PATH={PACKAGES / 'usr'}", f"-DPython3_EXECUTABLE={sys.executable}", *options,

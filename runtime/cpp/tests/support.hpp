@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -132,8 +133,9 @@ protected:
     /// A copy that a test may spoil.
     std::filesystem::path copy() {
         const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-        const std::filesystem::path target =
-            std::filesystem::path(::testing::TempDir()) / (std::string("inpaintrt-") + test->name());
+        std::string name = std::string("inpaintrt-") + test->test_suite_name() + "-" + test->name();
+        std::replace(name.begin(), name.end(), '/', '-');
+        const std::filesystem::path target = std::filesystem::path(::testing::TempDir()) / name;
         std::filesystem::remove_all(target);
         std::filesystem::copy(fixed(), target, std::filesystem::copy_options::recursive);
         return target;

@@ -1,0 +1,35 @@
+// What the stand-ins count, and what a test makes them do; one block of memory, which all of them share.
+#pragma once
+
+#include <atomic>
+
+namespace stand_in {
+
+struct Control {
+    // Counted.
+    std::atomic<int> device_memory{0};  ///< Blocks that are not freed.
+    std::atomic<int> pinned_memory{0};
+    std::atomic<int> streams{0};
+    std::atomic<int> graphs{0};
+    std::atomic<int> retained{0};      ///< Primary contexts.
+    std::atomic<int> objects{0};       ///< Of the library.
+    std::atomic<int> contexts_made{0};
+    std::atomic<int> captures{0};
+    std::atomic<int> launches{0};
+    std::atomic<int> executions{0};    ///< On a stream that was not capturing.
+    std::atomic<int> misuses{0};       ///< Calls without a current GPU, or in a wrong order.
+
+    // Made to happen.
+    std::atomic<bool> capturable{true};
+    std::atomic<bool> engine_loads{true};
+    std::atomic<bool> execution_fails{false};
+    std::atomic<bool> memory_runs_out{false};
+    std::atomic<int> major{11};
+};
+
+}  // namespace stand_in
+
+extern "C" stand_in::Control* stand_in_control();
+
+/// Run or record a piece of work on a stream of the stand-in driver.
+extern "C" void stand_in_do(void* stream, void (*work)(void*), void (*free)(void*), void* data);

@@ -1,0 +1,140 @@
+// A TensorRT whose engines invert the holes of images of at most 64 pixels a side.
+
+#include <NvInferRuntime.h>
+#include <dlfcn.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "control.hpp"
+
+namespace {
+
+using namespace nvinfer1;
+
+template <typename Function>
+Function* of_driver(const char* name) {
+    return reinterpret_cast<Function*>(dlsym(dlopen("libcuda.so.1", RTLD_NOW), name));
+}
+
+stand_in::Control& control() {
+    static stand_in::Control& found = *of_driver<decltype(stand_in_control)>("stand_in_control")();
+    return found;
+}
+
+/// Everything the library gives out is counted.
+struct Counted {
+    Counted() { ++control().objects; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() { --control().objects; }
+};
+
+struct Execution {
+    std::uint8_t* image;
+    std::uint8_t* mask;
+    std::uint8_t* composite;
+    std::size_t pixels;
+};
+
+void execute(void* data) {
+    const auto& now = *static_cast<Execution*>(data);
+    for (std::size_t i = 0; i < now.pixels * 3; ++i) {
+        now.composite[i] = now.mask[i / 3] != 0 ? static_cast<std::uint8_t>(255 - now.image[i]) : now.image[i];
+    }
+}
+
+class Context : public IExecutionContext, Counted {
+public:
+    bool setInputShape(const char* name, const Dims& dims) noexcept override {
+        const bool image = std::string(name) == "image";
+        if (image) pixels_ = static_cast<std::size_t>(dims.d[0] * dims.d[1] * dims.d[2]);
+        return dims.nbDims == (image ? 4 : 3) && dims.d[1] <= 64 && dims.d[2] <= 64;
+    }
+    bool setTensorAddress(const char* name, void* data) noexcept override {
+        addresses_[name] = static_cast<std::uint8_t*>(data);
+        return true;
+    }
+    bool enqueueV3(cudaStream_t stream) noexcept override {
+        if (control().execution_fails) return false;
+        ++control().executions;
+        auto* now = new Execution{addresses_["image"], addresses_["mask"], addresses_["composite"], pixels_};
+        static const auto put = of_driver<decltype(stand_in_do)>("stand_in_do");
+        put(stream, &execute, [](void* data) { delete static_cast<Execution*>(data); }, now);
+        return true;
+    }
+    bool isStreamCapturable(cudaStream_t) const noexcept override { return control().capturable; }
+
+private:
+    std::map<std::string, std::uint8_t*> addresses_;
+    std::size_t pixels_ = 0;
+};
+
+class Memory : public IHostMemory, Counted {
+public:
+    explicit Memory(std::string content) : content_(std::move(content)) {}
+    void* data() const noexcept override { return const_cast<char*>(content_.data()); }
+    std::size_t size() const noexcept override { return content_.size(); }
+
+private:
+    std::string content_;
+};
+
+/// Holds what it was given, and a mark for each time it was stored.
+class Cache : public IRuntimeCache, Counted {
+public:
+    IHostMemory* serialize() const noexcept override { return new Memory(content_ + "compiled;"); }
+    bool deserialize(const void* blob, std::size_t size) noexcept override {
+        content_.assign(static_cast<const char*>(blob), size);
+        return true;
+    }
+
+private:
+    std::string content_;
+};
+
+class Config : public IRuntimeConfig, Counted {
+public:
+    IRuntimeCache* createRuntimeCache() noexcept override { return new Cache; }
+    bool setRuntimeCache(const IRuntimeCache&) noexcept override { return true; }
+};
+
+class Engine : public ICudaEngine, Counted {
+public:
+    IExecutionContext* createExecutionContext() noexcept override {
+        ++control().contexts_made;
+        return new Context;
+    }
+    IExecutionContext* createExecutionContext(IRuntimeConfig*) noexcept override { return createExecutionContext(); }
+    IRuntimeConfig* createRuntimeConfig() noexcept override { return new Config; }
+};
+
+class Runtime : public IRuntime, Counted {
+public:
+    explicit Runtime(ILogger& logger) : logger_(logger) {}
+    ICudaEngine* deserializeCudaEngine(const void*, std::size_t) noexcept override {
+        if (control().engine_loads) return new Engine;
+        logger_.log(ILogger::Severity::kERROR, "the stand-in does not want to");
+        logger_.log(ILogger::Severity::kWARNING, "a warning is not an error");
+        return nullptr;
+    }
+
+private:
+    ILogger& logger_;
+};
+
+}  // namespace
+
+extern "C" {
+
+void* createInferRuntime_INTERNAL(void* logger, std::int32_t) {
+    return new Runtime(*static_cast<ILogger*>(logger));
+}
+std::int32_t getInferLibMajorVersion() { return control().major; }
+std::int32_t getInferLibMinorVersion() { return NV_TENSORRT_MINOR; }
+std::int32_t getInferLibPatchVersion() { return 0; }
+std::int32_t getInferLibBuildVersion() { return 7; }
+std::int32_t getInferLibVersion() { return control().major * 10000; }
+
+}  // extern "C"

@@ -1,0 +1,211 @@
+// Engines through the whole of this library: choice, buffers for each shape, CUDA graphs, clones, failures, lifetimes.
+
+#include <dlfcn.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "control.hpp"
+#include "sha256.hpp"
+#include "support.hpp"
+
+namespace inpaintrt::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+class Engines : public BundleTest, public ::testing::WithParamInterface<const char*> {
+protected:
+    void SetUp() override {
+        BundleTest::SetUp();
+        if (IsSkipped()) return;
+        void* driver = dlopen(STAND_IN_DRIVER, RTLD_NOW);
+        void* function = driver == nullptr ? nullptr : dlsym(driver, "stand_in_control");
+        ASSERT_NE(function, nullptr) << dlerror();
+        control_ = reinterpret_cast<decltype(stand_in_control)*>(function)();
+        control_->major = rtx() ? 1 : 11;
+        setenv(rtx() ? "INPAINTRT_TENSORRT_RTX_LIBRARY" : "INPAINTRT_TENSORRT_LIBRARY", STAND_IN_LIBRARY, 1);
+        bundle_ = with_engine();
+    }
+
+    void TearDown() override {
+        if (control_ == nullptr) return;
+        EXPECT_EQ(control_->device_memory, 0);
+        EXPECT_EQ(control_->pinned_memory, 0);
+        EXPECT_EQ(control_->streams, 0);
+        EXPECT_EQ(control_->graphs, 0);
+        EXPECT_EQ(control_->retained, 0);
+        EXPECT_EQ(control_->objects, 0);
+        EXPECT_EQ(control_->misuses, 0);
+    }
+
+    static bool rtx() { return std::string(GetParam()) == "tensorrt-rtx"; }
+
+    static Options on_gpu() {
+        Options options;
+        options.device = Device::Cuda;
+        return options;
+    }
+
+    /// A copy of the dynamic bundle with an engine for the stand-ins' GPU and version, as build-engines would add it.
+    fs::path with_engine(const std::string& target = "sm89") {
+        const fs::path path = copy();
+        fs::remove_all(path);
+        fs::copy(dynamic(), path, fs::copy_options::recursive);
+        fs::create_directories(path / "engines");
+        const std::string content = "an engine";
+        write_file(path / "engines" / "x.engine", Bytes(content.begin(), content.end()));
+        Json values = Json::parse(read_file(path / "bundle.json"));
+        values["artifacts"].push_back({{"path", "engines/x.engine"},
+                                       {"kind", "engine"},
+                                       {"precision", "fp16"},
+                                       {"bytes", content.size()},
+                                       {"sha256", detail::sha256(reinterpret_cast<const std::uint8_t*>(content.data()),
+                                                                 content.size())},
+                                       {"backend", GetParam()},
+                                       {"backend_version", std::string(rtx() ? "1" : "11") + ".2.0.7"},
+                                       {"target", target}});
+        const std::string text = values.dump();
+        write_file(path / "bundle.json", Bytes(text.begin(), text.end()));
+        return path;
+    }
+
+    static void fill(Inpainter& inpainter, int width, int height, unsigned seed) {
+        Sample sample(width, height, seed, 0.5, 3);
+        inpainter.inpaint(sample.image_view(), sample.mask_view(), sample.out_view());
+        for (int y = 0; y < height; ++y) {
+            for (int x = 0; x < width; ++x) {
+                for (int channel = 0; channel < 3; ++channel) {
+                    const int before = sample.pixel(sample.image, x, y)[channel];
+                    ASSERT_EQ(sample.pixel(sample.out, x, y)[channel], sample.is_hole(x, y) ? 255 - before : before);
+                }
+            }
+        }
+    }
+
+    stand_in::Control* control_ = nullptr;
+    fs::path bundle_;
+};
+
+TEST_P(Engines, EveryCallFillsItsOwnPicture) {
+    Inpainter inpainter(bundle_, on_gpu());
+    EXPECT_EQ(inpainter.backend().name, std::string(GetParam()) + " fp16");
+    for (unsigned seed = 0; seed < 5; ++seed) {
+        fill(inpainter, 40, 33, seed);
+        fill(inpainter, 64, 64, seed);
+    }
+    EXPECT_EQ(control_->contexts_made, 2);  // one for each padded shape
+}
+
+TEST_P(Engines, AGraphIsCapturedAtTheSecondCallAndLaunchedFromThenOn) {
+    control_->captures = control_->launches = control_->executions = 0;
+    Inpainter inpainter(bundle_, on_gpu());
+    for (unsigned seed = 0; seed < 5; ++seed) fill(inpainter, 48, 48, seed);
+    EXPECT_EQ(control_->captures, 1);
+    EXPECT_EQ(control_->launches, 4);
+    EXPECT_EQ(control_->executions, 2);  // the warm-up and the capture
+}
+
+TEST_P(Engines, WhatCannotBeCapturedRunsWithoutAGraph) {
+    control_->captures = 0;
+    control_->capturable = false;
+    Inpainter inpainter(bundle_, on_gpu());
+    for (unsigned seed = 0; seed < 3; ++seed) fill(inpainter, 48, 48, seed);
+    EXPECT_EQ(control_->captures, rtx() ? 0 : 1);  // TensorRT does not compile while it runs, and is not asked
+    control_->capturable = true;
+    fill(inpainter, 48, 48, 3);
+    EXPECT_EQ(control_->captures, 1);
+}
+
+TEST_P(Engines, OldShapesAreFreed) {
+    Inpainter inpainter(bundle_, on_gpu());
+    for (const int size : {32, 40, 48, 56, 64}) {
+        fill(inpainter, size, 32, 0);
+        fill(inpainter, size, 32, 1);
+    }
+    EXPECT_EQ(control_->device_memory, 4 * 3);
+    EXPECT_EQ(control_->pinned_memory, 4 * 3);
+    EXPECT_EQ(control_->graphs, 4);
+    control_->contexts_made = 0;
+    fill(inpainter, 64, 32, 2);
+    EXPECT_EQ(control_->contexts_made, 0);
+    fill(inpainter, 32, 32, 2);
+    EXPECT_EQ(control_->contexts_made, 1);
+}
+
+TEST_P(Engines, ClonesRunAtOnce) {
+    Inpainter inpainter(bundle_, on_gpu());
+    std::vector<std::thread> threads;
+    for (unsigned number = 0; number < 6; ++number) {
+        threads.emplace_back([&, number] {
+            Inpainter clone = inpainter.clone();
+            for (unsigned call = 0; call < 20; ++call) fill(clone, 33 + static_cast<int>(call % 3) * 9, 40, number + call);
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(control_->streams, 1);
+}
+
+TEST_P(Engines, FailuresAreErrorsAndTheNextCallWorks) {
+    Inpainter inpainter(bundle_, on_gpu());
+    fill(inpainter, 40, 40, 0);
+    Sample sample(40, 40), large(96, 96), other(56, 56);
+    control_->execution_fails = true;
+    const auto run = [&](Sample& of) { inpainter.inpaint(of.image_view(), of.mask_view(), of.out_view()); };
+    expect_error(ErrorCode::Backend, "failed to run on 1 pictures of 40x40", [&] { run(sample); });  // while capturing
+    expect_error(ErrorCode::Backend, "failed to run on 1 pictures of 40x40", [&] { run(sample); });
+    control_->execution_fails = false;
+    expect_error(ErrorCode::Backend, "does not take 1 pictures of 96x96", [&] { run(large); });
+    control_->memory_runs_out = true;
+    expect_error(ErrorCode::Backend, "out of memory (CUDA error 2)", [&] { run(other); });
+    control_->memory_runs_out = false;
+    for (unsigned seed = 0; seed < 3; ++seed) fill(inpainter, 40, 40, seed);
+    fill(inpainter, 56, 56, 0);
+}
+
+TEST_P(Engines, WhatDoesNotFitIsRefusedWithTheReason) {
+    control_->engine_loads = false;
+    expect_error(ErrorCode::Backend, "cannot load engines/x.engine, built by version", [&] { Inpainter(bundle_, on_gpu()); });
+    expect_error(ErrorCode::Backend, "again on this machine: the stand-in does not want to",
+                 [&] { Inpainter(bundle_, on_gpu()); });
+    control_->engine_loads = true;
+    control_->major = 12;
+    expect_error(ErrorCode::Backend, "is of version 12.2.0.7, and this inpaintrt was built for",
+                 [&] { Inpainter(bundle_, on_gpu()); });
+    control_->major = rtx() ? 1 : 11;
+    expect_error(ErrorCode::Backend, "its engines are for sm90 by version", [&] { Inpainter(with_engine("sm90"), on_gpu()); });
+    Options second = on_gpu();
+    second.gpu = 1;
+    expect_error(ErrorCode::Backend, "no usable NVIDIA GPU 1", [&] { Inpainter(bundle_, second); });
+    bundle_ = with_engine();
+    write_file(bundle_ / "engines" / "x.engine", {1, 2, 3});
+    expect_error(ErrorCode::Bundle, "was altered or is damaged", [&] { Inpainter(bundle_, on_gpu()); });
+}
+
+TEST_P(Engines, TheRuntimeCacheIsKept) {
+    const auto text = [](const fs::path& path) {
+        const Bytes content = read_file(path);
+        return std::string(content.begin(), content.end());
+    };
+    Inpainter(bundle_, on_gpu()).clone();
+    if (!rtx()) {  // has none
+        EXPECT_FALSE(fs::exists(bundle_ / "engines" / "x.engine.cache"));
+        return;
+    }
+    EXPECT_EQ(text(bundle_ / "engines" / "x.engine.cache"), "compiled;");
+    Inpainter{bundle_, on_gpu()};
+    EXPECT_EQ(text(bundle_ / "engines" / "x.engine.cache"), "compiled;compiled;");
+    Options elsewhere = on_gpu();
+    elsewhere.cache_directory = bundle_ / "a" / "cache";
+    Inpainter{bundle_, elsewhere};
+    EXPECT_EQ(text(elsewhere.cache_directory / "x.engine.cache"), "compiled;");
+    EXPECT_EQ(std::distance(fs::directory_iterator(bundle_ / "engines"), {}), 2);  // and nothing temporary
+}
+
+INSTANTIATE_TEST_SUITE_P(Libraries, Engines, ::testing::Values("tensorrt", "tensorrt-rtx"), [](const auto& library) {
+    return std::string(library.param) == "tensorrt" ? "TensorRT" : "TensorRTRTX";
+});
+
+}  // namespace
+}  // namespace inpaintrt::testing
