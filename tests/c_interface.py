@@ -105,23 +105,26 @@ class CInpainter:
         self.library.check(self.library.functions.inpaintrt_clone(self.handle, ctypes.byref(handle)))
         return CInpainter(self.library, handle)
 
-    def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """uint8 [H,W,3] or [N,H,W,3] and uint8 or bool [H,W] or [N,H,W]; rows may have a pitch."""
         if image.ndim == 3:
-            filled: np.ndarray = self(image[None], mask[None])[0]
+            filled: np.ndarray = self(image[None], None if mask is None else mask[None])[0]
             return filled
         out = np.full(image.shape, 77, np.uint8)
-        self.run([(image[index], mask[index].view(np.uint8), out[index]) for index in range(len(image))])
+        masks = [None] * len(image) if mask is None else list(mask.view(np.uint8))
+        self.run(list(zip(image, masks, out, strict=True)))
         return out
 
-    def run(self, pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+    def run(self, pictures: Sequence[tuple[np.ndarray, np.ndarray | None, np.ndarray]]) -> None:
         """Fill pictures given as (image, mask, out)."""
         filled = [Picture(view(image), view(mask), View(), view(out)) for image, mask, out in pictures]
         array = (Picture * len(filled))(*filled)
         self.library.check(self.library.functions.inpaintrt_inpaint(self.handle, array, len(filled)))
 
 
-def view(pixels: np.ndarray) -> View:
-    """A view of an array whose pixels lie side by side; its rows may not."""
+def view(pixels: np.ndarray | None) -> View:
+    """A view of an array whose pixels lie side by side, its rows may not; without data for None."""
+    if pixels is None:
+        return View()
     assert pixels.strides[1] == pixels[0, 0].nbytes
     return View(pixels.ctypes.data, pixels.shape[1], pixels.shape[0], pixels.strides[0])

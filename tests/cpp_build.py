@@ -10,6 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 SOURCES = Path(__file__).parent.parent / "runtime" / "cpp"
 PACKAGES = Path(__file__).parent.parent / "build" / "cpp-packages"
 """Where `make cpp-packages` unpacks what is not installed."""
@@ -49,11 +52,11 @@ def build(folder: Path, *options: str) -> None:
 
 
 def run_tests(folder: Path, bundles: Path, **figures: int) -> str:
-    """Run CTest on the bundles `static` and `dynamic` of a folder; its output.
+    """Run CTest on the bundles of `make_bundles`; its output.
 
     Args:
         folder: of `build`.
-        bundles: folder of the two bundles.
+        bundles: folder of the bundles.
         figures: environment variables that make some tests longer.
 
     Raises:
@@ -74,7 +77,7 @@ def run(*command: str | Path, environment: dict[str, str] | None = None) -> subp
 
 
 def make_bundles(folder: Path) -> None:
-    """The two bundles that the tests open, of a small network with random weights."""
+    """The bundles that the tests open, of a small network with random weights: `static`, `dynamic` and `fixed`."""
     from inpaintrt.export import export_onnx
 
     from .conftest import make_network
@@ -83,6 +86,14 @@ def make_bundles(folder: Path) -> None:
     interface = network.interface(image_range=(-1.0, 1.0))
     export_onnx(network, folder / "static", interface=interface, size=(64, 64))
     export_onnx(network, folder / "dynamic", interface=interface, dynamic=(32, 64, 96), batch=(1, 2, 3))
+    export_onnx(network, folder / "fixed", interface=interface, batch=(1, 2, 3), fixed_mask=logo())
+
+
+def logo() -> NDArray[np.bool_]:
+    """A mask of 70x45 pixels, no multiples of the network's 8, for `fixed`."""
+    hole = np.zeros((45, 70), dtype=np.bool_)
+    hole[8:20, 30:62] = True
+    return hole
 
 
 def main() -> None:

@@ -10,8 +10,10 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from inpaintrt.export import export_onnx
+from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime import Bundle, Inpainter
-from inpaintrt.runtime.errors import InpaintrtError
+from inpaintrt.runtime.errors import ImageError, InpaintrtError
 from inpaintrt.validation.masks import mask_corpus
 
 from . import c_interface, cpp_build
@@ -62,9 +64,8 @@ def library(built: Path) -> c_interface.Library:
     return c_interface.Library(built / "libinpaintrt.so")
 
 
-def test_its_own_tests(built: Path, shared_bundle: Bundle, dynamic_bundle: Bundle, tmp_path: Path) -> None:
-    shutil.copytree(shared_bundle.path, tmp_path / "static")
-    shutil.copytree(dynamic_bundle.path, tmp_path / "dynamic")
+def test_its_own_tests(built: Path, tmp_path: Path) -> None:
+    cpp_build.make_bundles(tmp_path)
     output = cpp_build.run_tests(built, tmp_path)
     assert "100% tests passed" in output
     assert "names no folder" not in output  # the reason tests without bundles are skipped for
@@ -98,6 +99,21 @@ def test_same_bytes_on_other_pitches_and_batches(library: c_interface.Library, d
         images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
         masks[3] = False
         assert (python(images, masks) == cpp(images, masks)).all()
+
+
+def test_same_bytes_with_a_fixed_mask(library: c_interface.Library, network: PConvUNet, tmp_path: Path) -> None:
+    interface = network.interface(image_range=(-1.0, 1.0))
+    export_onnx(network, tmp_path, interface=interface, batch=(1, 2, 3), fixed_mask=cpp_build.logo())
+    images = np.stack([random_picture(45, 70, seed)[0] for seed in range(4)])
+    with Inpainter(tmp_path, device="cpu") as python, library.open(tmp_path, "cpu") as cpp:
+        assert (python(images) == cpp(images)).all()
+        for image, mask in ((images[0], cpp_build.logo()), (images[0, :40], None)):
+            with pytest.raises(ImageError) as wrong:
+                python(image, mask)
+            with pytest.raises(c_interface.CError) as wrong_in_cpp:
+                cpp(image, mask)
+            assert wrong_in_cpp.value.code == c_interface.PICTURE_ERROR
+            assert str(wrong_in_cpp.value) == str(wrong.value)
 
 
 def test_same_choice_and_words_as_python(library: c_interface.Library, shared_bundle: Bundle) -> None:

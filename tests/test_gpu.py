@@ -1,5 +1,8 @@
 """On a machine with an NVIDIA GPU: engines are built for it, run, and judged by the gate. Skipped elsewhere."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from inpaintrt.runtime.backends.gpu import local_target
 from inpaintrt.runtime.errors import BackendError, EngineBuildError
 from inpaintrt.validation import validate
 
+from . import c_interface, cpp_build
 from .conftest import random_picture
 
 
@@ -36,3 +40,21 @@ def test_engine_for_the_local_gpu(bundle: Bundle, target: str, backend: str) -> 
     assert all((result == results[0]).all() for result in results)
     with Inpainter(bundle.path, device="cpu") as inpaint:
         assert np.abs(inpaint(image, hole).astype(int) - results[0]).max() <= 3
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
+def test_the_cpp_runtime_gives_the_same_bytes(bundle: Bundle, target: str, backend: str, tmp_path: Path) -> None:
+    root = backend.upper().replace("-", "_") + "_ROOT"
+    if root not in os.environ:
+        pytest.skip(f"needs the library's headers in the folder {root}, see docs/embed-cpp.md")
+    try:
+        build_engines(bundle.path, backend=backend, target="local")
+        cpp_build.build(tmp_path)
+    except (EngineBuildError, cpp_build.CannotBuildError) as error:
+        pytest.skip(f"needs {backend} for {target}: {error}")
+    library = c_interface.Library(tmp_path / "libinpaintrt.so")
+    with Inpainter(bundle.path, device="cuda") as python, library.open(bundle.path, "cuda") as cpp:
+        assert cpp.backend.startswith(python.backend.name)
+        for seed in range(5):  # warm-up, capture, launches
+            image, hole = random_picture(50, 61, seed)
+            assert (python(image, hole) == cpp(image, hole)).all()

@@ -73,7 +73,7 @@ struct Measured {
 Measured measure(const detail::DeployedInterface& interface, std::unique_ptr<detail::Runner> runner,
                  const Picture& picture, int rounds) {
     Clock::duration in_run{};
-    detail::Filler filler(interface, std::make_unique<TimedRunner>(std::move(runner), in_run));
+    detail::Filler filler(interface, std::nullopt, std::make_unique<TimedRunner>(std::move(runner), in_run));
     std::vector<double> runs, rests;
     for (int round = -2; round < rounds; ++round) {  // two to warm up
         const auto start = Clock::now();

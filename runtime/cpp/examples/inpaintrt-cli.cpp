@@ -132,7 +132,7 @@ void fill(const char* bundle, const std::string& image, const std::string& mask,
     inpaintrt::Inpainter inpainter(bundle);
     std::cerr << "backend: " << inpainter.backend().to_string() << '\n';
     Pixels photo = read(image);
-    const Pixels mask_picture = read(mask);
+    const Pixels mask_picture = mask == "-" ? Pixels{} : read(mask);  // - is for bundles with a fixed mask
     const Bytes hole = holes(mask_picture);
     inpainter.inpaint({photo.rgb.data(), photo.width, photo.height}, {hole.data(), mask_picture.width, mask_picture.height},
                       {photo.rgb.data(), photo.width, photo.height});  // in place

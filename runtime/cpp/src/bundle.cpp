@@ -1,7 +1,9 @@
 #include "bundle.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
+#include <numeric>
 #include <system_error>
 
 #include "inpaintrt/inpainter.hpp"
@@ -36,6 +38,21 @@ std::uintmax_t size_of(const fs::path& path) {
     throw Error(ErrorCode::Bundle, message);
 }
 
+/// The size that a PNG begins with. What the mask holds is in the network already, so that no decoder is needed.
+Size png_size(const std::vector<std::uint8_t>& png, const std::string& name) {
+    constexpr std::array<std::uint8_t, 8> signature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    constexpr std::size_t at_width = 16;
+    constexpr std::size_t at_height = 20;
+    if (png.size() < at_height + 4 || !std::equal(signature.begin(), signature.end(), png.begin())) {
+        fail(name + ": is no PNG; export it again");
+    }
+    const auto number = [&](std::size_t at) {
+        return std::accumulate(&png[at], &png[at] + 4, std::size_t{0},
+                               [](std::size_t value, std::uint8_t byte) { return value << 8 | byte; });
+    };
+    return {number(at_width), number(at_height)};
+}
+
 std::vector<std::uint8_t> read_document(const fs::path& bundle) {
     const fs::path document = bundle / document_name;
     if (!fs::is_directory(bundle)) {
@@ -66,6 +83,26 @@ Bundle Bundle::open(const fs::path& path) {
     } catch (const fs::filesystem_error& error) {
         fail(text(path / document_name) + ": is malformed: " + error.code().message() + "; export it again");
     }
+}
+
+bool DeployedInterface::takes(const std::string& input) const {
+    return std::find(inputs.begin(), inputs.end(), input) != inputs.end();
+}
+
+std::optional<Size> Bundle::fixed_size() const {
+    const auto mask = std::find_if(artifacts.begin(), artifacts.end(),
+                                   [](const Artifact& artifact) { return artifact.kind == "mask"; });
+    const bool fixed = mask != artifacts.end();
+    if (fixed == interface.takes("mask")) {
+        fail(text(path) + ": has " + (fixed ? "a mask input and a fixed mask" : "neither a mask input nor a fixed mask") +
+             "; export it again");
+    }
+    if (!fixed) return std::nullopt;
+    const Size size = png_size(file(*mask), text(path / fs::u8path(mask->path)));
+    const bool fits = size.width <= static_cast<std::size_t>(interface.profile.width.largest) &&
+                      size.height <= static_cast<std::size_t>(interface.profile.height.largest);
+    if (!fits) fail(text(path) + ": has a fixed mask larger than its network takes; export it again");
+    return size;
 }
 
 const Artifact& Bundle::onnx(const std::string& preferred) const {

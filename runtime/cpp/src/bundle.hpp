@@ -1,8 +1,10 @@
 // The bundle: the directory that export-onnx and build-engines make. The same checks as runtime/bundle.py.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,8 +13,8 @@ namespace inpaintrt::detail {
 /// A file of the bundle.
 struct Artifact {
     std::string path;       ///< Relative to the bundle, with forward slashes.
-    std::string kind;       ///< `onnx` or `engine`.
-    std::string precision;  ///< `fp32` or `fp16`.
+    std::string kind;       ///< `onnx`, `engine`, or `mask` for the picture of a mask that never changes.
+    std::string precision;  ///< `fp32` or `fp16`; empty for a mask.
     std::string sha256;     ///< Of the content, 64 hexadecimal digits.
     std::uint64_t bytes = 0;
     std::string backend;          ///< Of an engine: the library that built it,
@@ -40,6 +42,14 @@ struct DeployedInterface {
     Profile profile;
     std::vector<std::string> inputs;
     std::vector<std::string> outputs;
+
+    bool takes(const std::string& input) const;
+};
+
+/// Of a picture, in pixels.
+struct Size {
+    std::size_t width = 0;
+    std::size_t height = 0;
 };
 
 /// An opened bundle. Its files are checked when they are used, by `file`.
@@ -53,6 +63,10 @@ struct Bundle {
 
     /// The ONNX artifact of the preferred precision, or the only one there is. Throws Error(Backend) if there is none.
     const Artifact& onnx(const std::string& preferred) const;
+
+    /// The size of the mask of a bundle that was exported for one mask alone, and whose network takes none; no value if
+    /// the network takes a mask. Throws Error(Bundle) if the bundle has both or neither, or the mask is altered.
+    std::optional<Size> fixed_size() const;
 
     std::vector<Artifact> engines(const std::string& backend) const;
 

@@ -142,6 +142,17 @@ std::int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_p
     });
 }
 
+std::int32_t inpaintrt_fixed_size(const inpaintrt_inpainter* inpainter, std::int32_t* width, std::int32_t* height) {
+    return call([&] {
+        require(inpainter, "inpainter");
+        require(width, "width");
+        require(height, "height");
+        const inpaintrt::Size size = inpainter->inpainter.fixed_size().value_or(inpaintrt::Size{});
+        *width = size.width;
+        *height = size.height;
+    });
+}
+
 const char* inpaintrt_backend(const inpaintrt_inpainter* inpainter) {
     return inpainter == nullptr ? "" : inpainter->backend.c_str();
 }

@@ -21,27 +21,26 @@ std::int64_t padded_size(std::size_t size, const Limits& limits, std::int64_t mu
     return std::max(limits.smallest, rounded);
 }
 
-/// A picture into the network's memory of `shape`; what is beyond it is black and counts as hole.
-void pack(const Plane<const std::uint8_t>& image, const Plane<const std::uint8_t>& mask, const Shape& shape,
-          std::uint8_t* to_image, std::uint8_t* to_mask) {
-    const auto width = static_cast<std::size_t>(shape.width);
-    for (std::size_t y = 0; y < mask.rows; ++y) {
-        std::uint8_t* pixels = to_image + y * width * 3;
-        std::memcpy(pixels, image.row(y), image.row_bytes);
-        std::memset(pixels + image.row_bytes, 0, width * 3 - image.row_bytes);
-        std::uint8_t* holes = to_mask + y * width;
-        copy_mask(mask.row(y), holes, mask.row_bytes);
-        std::memset(holes + mask.row_bytes, 1, width - mask.row_bytes);
+/// A plane into the network's memory of `height` rows of `row_bytes`; what is beyond it becomes `padding`.
+template <typename CopyRow>
+void pack(const Plane<const std::uint8_t>& from, std::uint8_t* to, std::size_t height, std::size_t row_bytes,
+          std::uint8_t padding, const CopyRow& copy_row) {
+    for (std::size_t y = 0; y < from.rows; ++y) {
+        std::uint8_t* row = to + y * row_bytes;
+        copy_row(from.row(y), row, from.row_bytes);
+        std::memset(row + from.row_bytes, padding, row_bytes - from.row_bytes);
     }
-    const std::size_t rows_below = static_cast<std::size_t>(shape.height) - mask.rows;
-    std::memset(to_image + mask.rows * width * 3, 0, rows_below * width * 3);
-    std::memset(to_mask + mask.rows * width, 1, rows_below * width);
+    std::memset(to + from.rows * row_bytes, padding, (height - from.rows) * row_bytes);
+}
+
+void copy_pixels(const std::uint8_t* from, std::uint8_t* to, std::size_t count) {
+    std::memcpy(to, from, count);
 }
 
 }  // namespace
 
-Filler::Filler(const DeployedInterface& interface, std::unique_ptr<Runner> runner)
-    : interface_(interface), runner_(std::move(runner)) {}
+Filler::Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner)
+    : interface_(interface), fixed_(fixed), runner_(std::move(runner)) {}
 
 void Filler::fill(const std::vector<Picture>& pictures) {
     std::vector<CheckedPicture> checked;
@@ -49,7 +48,7 @@ void Filler::fill(const std::vector<Picture>& pictures) {
         if (picture.sketch.data != nullptr) {
             throw Error(ErrorCode::Picture, "this bundle's network takes no sketch; leave it out");
         }
-        checked.push_back(check_picture(picture));
+        checked.push_back(check_picture(picture, fixed_));
         const CheckedPicture& first = checked.front();
         if (checked.back().height != first.height || checked.back().width != first.width) {
             throw Error(ErrorCode::Picture, "pictures of one call have one size, but one is " +
@@ -60,7 +59,7 @@ void Filler::fill(const std::vector<Picture>& pictures) {
     }
     std::vector<const CheckedPicture*> together;
     for (const CheckedPicture& picture : checked) {
-        if (!has_hole(picture.mask)) {
+        if (!fixed_ && !has_hole(picture.mask)) {
             copy_rows(picture.image, picture.out);
         } else if (fits(picture)) {
             together.push_back(&picture);
@@ -117,17 +116,25 @@ void Filler::fill_by_windows(const CheckedPicture& picture) {
 }
 
 Filler::Result Filler::run(const std::vector<Input>& inputs) {
-    const Shape shape = padded(inputs.size(), inputs.front().mask.rows, inputs.front().mask.row_bytes);
+    const Shape shape = padded(inputs.size(), inputs.front().image.rows, inputs.front().image.row_bytes / 3);
     const Buffers buffers = runner_->prepare(shape);
-    const std::size_t pixels = static_cast<std::size_t>(shape.height) * static_cast<std::size_t>(shape.width);
+    const auto height = static_cast<std::size_t>(shape.height);
+    const auto width = static_cast<std::size_t>(shape.width);
+    const std::size_t pixels = height * width;
+    const std::size_t unused = shape.pixels() - inputs.size() * pixels;  // of pictures that only fill up the batch
+    // What is beyond a picture is black and counts as hole.
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-        pack(inputs[i].image, inputs[i].mask, shape, buffers.image + i * pixels * 3, buffers.mask + i * pixels);
+        pack(inputs[i].image, buffers.image + i * pixels * 3, height, width * 3, 0, &copy_pixels);
     }
-    const std::size_t used = inputs.size() * pixels;
-    std::memset(buffers.image + used * 3, 0, (shape.pixels() - used) * 3);
-    std::memset(buffers.mask + used, 1, shape.pixels() - used);
+    std::memset(buffers.image + inputs.size() * pixels * 3, 0, unused * 3);
+    if (buffers.mask != nullptr) {
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            pack(inputs[i].mask, buffers.mask + i * pixels, height, width, 1, &copy_mask);
+        }
+        std::memset(buffers.mask + inputs.size() * pixels, 1, unused);
+    }
     runner_->run();
-    return {buffers.composite, static_cast<std::size_t>(shape.width) * 3, pixels * 3};
+    return {buffers.composite, width * 3, pixels * 3};
 }
 
 Shape Filler::padded(std::size_t count, std::size_t height, std::size_t width) const {

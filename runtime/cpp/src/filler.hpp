@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backends/runner.hpp"
@@ -13,13 +14,16 @@ namespace inpaintrt::detail {
 
 class Filler {
 public:
-    Filler(const DeployedInterface& interface, std::unique_ptr<Runner> runner);
+    /// `fixed` is the size that pictures have if the network's mask is fixed.
+    Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner);
 
     /// Fill pictures of one size. Throws Error(Picture) if they differ in size, or whatever the runner throws.
     void fill(const std::vector<Picture>& pictures);
 
+    const std::optional<Size>& fixed() const { return fixed_; }
+
     /// Another filler over the same weights.
-    Filler clone() const { return {interface_, runner_->clone()}; }
+    Filler clone() const { return {interface_, fixed_, runner_->clone()}; }
 
 private:
     /// What one picture of a network's call is made of.
@@ -41,6 +45,7 @@ private:
     Shape padded(std::size_t count, std::size_t height, std::size_t width) const;
 
     DeployedInterface interface_;
+    std::optional<Size> fixed_;
     std::unique_ptr<Runner> runner_;
 };
 

@@ -1,7 +1,8 @@
 #include "inpaintrt/inpainter.hpp"
 
-#include <algorithm>
 #include <mutex>
+#include <optional>
+#include <set>
 
 #include "backends/choice.hpp"
 #include "bundle.hpp"
@@ -39,14 +40,12 @@ void check_interface(const detail::Bundle& bundle) {
     if (bundle.interface.io != "image") {
         refuse("was exported with --io tensor; export it with --io image to fill pictures");
     }
-    std::vector<std::string> inputs = bundle.interface.inputs;
-    std::sort(inputs.begin(), inputs.end());
-    if (inputs != std::vector<std::string>{"image", "mask"}) {
-        std::string found;
-        for (const std::string& name : inputs) found += (found.empty() ? "" : ", ") + name;
-        refuse("its network takes " + (found.empty() ? "nothing" : found) +
-               "; this release of the C++ runtime knows networks that take image, mask");
-    }
+    std::set<std::string> unknown(bundle.interface.inputs.begin(), bundle.interface.inputs.end());
+    unknown.erase("image");
+    unknown.erase("mask");
+    std::string names;
+    for (const std::string& name : unknown) names += (names.empty() ? "" : ", ") + name;
+    if (!names.empty()) refuse("needs " + names + ", which this release cannot give");
 }
 
 }  // namespace
@@ -69,8 +68,9 @@ public:
         check(options);
         const detail::Bundle bundle = detail::Bundle::open(path);
         check_interface(bundle);
+        const std::optional<detail::Size> fixed = bundle.fixed_size();
         detail::Chosen chosen = detail::choose_backend(bundle, options);
-        return std::make_unique<Implementation>(detail::Filler(bundle.interface, std::move(chosen.runner)),
+        return std::make_unique<Implementation>(detail::Filler(bundle.interface, fixed, std::move(chosen.runner)),
                                                 std::move(chosen.choice));
     }
 
@@ -84,6 +84,7 @@ public:
         filler_.fill(pictures);
     }
 
+    const std::optional<detail::Size>& fixed() const { return filler_.fixed(); }
     const BackendChoice& choice() const { return choice_; }
 
 private:
@@ -113,6 +114,12 @@ void Inpainter::inpaint(const std::vector<Picture>& pictures) {
 Inpainter Inpainter::clone() const {
     const Implementation& implementation = opened();
     return Inpainter(guarded([&] { return implementation.clone(); }));
+}
+
+std::optional<Size> Inpainter::fixed_size() const {
+    const std::optional<detail::Size>& fixed = opened().fixed();
+    if (!fixed) return std::nullopt;
+    return Size{static_cast<int>(fixed->width), static_cast<int>(fixed->height)};
 }
 
 const BackendChoice& Inpainter::backend() const {

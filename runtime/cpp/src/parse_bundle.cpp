@@ -110,8 +110,17 @@ bool starts_and_ends(std::string_view text, std::string_view start, std::string_
            text.substr(text.size() - end.size()) == end;
 }
 
+/// `fixed_mask.png`, or `fixed_mask.<12 hexadecimal digits>.png` while it is replaced.
+bool is_mask_path(std::string_view path) {
+    constexpr std::size_t digits = 12;
+    if (path == "fixed_mask.png") return true;
+    return starts_and_ends(path, "fixed_mask.", ".png") && path.size() == 11 + digits + 4 &&
+           all_of(path.substr(11, digits), "0123456789abcdef");
+}
+
 /// What an artifact's path looks like: as ARTIFACT_PATHS in runtime/bundle.py.
 bool is_artifact_path(std::string_view path, std::string_view kind) {
+    if (kind == "mask") return is_mask_path(path);
     constexpr const char* in_models = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     constexpr const char* in_engines = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
     if (kind == "onnx") return starts_and_ends(path, "model.", ".onnx") && all_of(path.substr(6), in_models);
@@ -130,7 +139,7 @@ Artifact parse_artifact(const fs::path& root, const Json& values) {
     Artifact found;
     found.path = string(entry(values, "path"), "path");
     found.kind = string(entry(values, "kind"), "kind");
-    found.precision = string(entry(values, "precision"), "precision");
+    found.precision = optional_string(values, "precision");
     found.sha256 = string(entry(values, "sha256"), "sha256");
     found.backend = optional_string(values, "backend");
     found.backend_version = optional_string(values, "backend_version");
@@ -146,7 +155,9 @@ Artifact parse_artifact(const fs::path& root, const Json& values) {
     if (!bytes.is_number_unsigned()) malformed(name + " of " + shown(bytes) + " bytes");
     found.bytes = bytes.get<std::uint64_t>();
     if (values.contains("details") && !values["details"].is_object()) malformed(name + " with details of a wrong type");
-    if ((found.kind != "onnx" && found.kind != "engine") || (found.precision != "fp32" && found.precision != "fp16")) {
+    const bool network = found.kind == "onnx" || found.kind == "engine";
+    const bool of_network = found.precision == "fp32" || found.precision == "fp16";
+    if ((!network && found.kind != "mask") || (network ? !of_network : !found.precision.empty())) {
         malformed("artifact of kind " + shown(found.kind) + " and precision " + shown(found.precision));
     }
     if (found.sha256.size() != 64 || !all_of(found.sha256, "0123456789abcdef")) {

@@ -36,6 +36,18 @@ void check_size(const View& view, const ImageView& image, const std::string& nam
                                         std::to_string(image.height));
 }
 
+void check_fixed(const Picture& picture, const CheckedPicture& checked, const Size& fixed) {
+    if (picture.mask.data != nullptr) {
+        throw Error(ErrorCode::Picture,
+                    "a mask was given, but the mask of this bundle is fixed; export it without --fixed-mask");
+    }
+    if (checked.width != fixed.width || checked.height != fixed.height) {
+        throw Error(ErrorCode::Picture, "the image is " + std::to_string(checked.width) + "x" +
+                                            std::to_string(checked.height) + ", but the fixed mask of this bundle is for " +
+                                            std::to_string(fixed.width) + "x" + std::to_string(fixed.height));
+    }
+}
+
 bool overlap(const Plane<const std::uint8_t>& input, const Plane<std::uint8_t>& out) {
     const std::less<const std::uint8_t*> before;
     return before(input.data, out.data + out.bytes()) && before(out.data, input.data + input.bytes());
@@ -51,15 +63,22 @@ Plane<const std::uint8_t> moved(const Plane<const std::uint8_t>& plane, std::uin
 
 }  // namespace
 
-CheckedPicture check_picture(const Picture& picture) {
+CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& fixed) {
     CheckedPicture checked;
     checked.image = check_view<const std::uint8_t>(picture.image, 3, "image");
-    checked.mask = check_view<const std::uint8_t>(picture.mask, 1, "mask");
     checked.out = check_view<std::uint8_t>(picture.out, 3, "out");
-    check_size(picture.mask, picture.image, "mask");
     check_size(picture.out, picture.image, "out");
     checked.height = checked.image.rows;
-    checked.width = checked.mask.row_bytes;
+    checked.width = checked.image.row_bytes / 3;
+    if (fixed) {
+        check_fixed(picture, checked, *fixed);
+    } else {
+        if (picture.mask.data == nullptr) {
+            throw Error(ErrorCode::Picture, "mask has no data; only a bundle exported with --fixed-mask has its own");
+        }
+        checked.mask = check_view<const std::uint8_t>(picture.mask, 1, "mask");
+        check_size(picture.mask, picture.image, "mask");
+    }
     // In place, a pixel is read before it is written; in any other overlap it might not be.
     const bool in_place = checked.image.data == checked.out.data && checked.image.pitch == checked.out.pitch;
     const bool move_image = !in_place && overlap(checked.image, checked.out);

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "bundle.hpp"
 #include "inpaintrt/inpainter.hpp"
 
 namespace inpaintrt::detail {
@@ -29,7 +31,7 @@ struct Plane {
 /// A picture whose views fit each other.
 struct CheckedPicture {
     Plane<const std::uint8_t> image;
-    Plane<const std::uint8_t> mask;
+    Plane<const std::uint8_t> mask;  ///< Without data if the network's mask is fixed.
     Plane<std::uint8_t> out;
     std::size_t height = 0;
     std::size_t width = 0;
@@ -37,7 +39,10 @@ struct CheckedPicture {
 };
 
 /// Throws Error(Picture) with what was found and what is expected.
-CheckedPicture check_picture(const Picture& picture);
+///
+/// `fixed` is the size that pictures have if the network's mask is fixed; there must be no mask then, and must be one
+/// otherwise.
+CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& fixed);
 
 bool has_hole(const Plane<const std::uint8_t>& mask);
 

@@ -128,6 +128,7 @@ protected:
     }
 
     std::filesystem::path fixed() const { return bundles_ / "static"; }     ///< 64x64.
+    std::filesystem::path fixed_mask() const { return bundles_ / "fixed"; }  ///< 70x45, a mask of its own.
     std::filesystem::path dynamic() const { return bundles_ / "dynamic"; }  ///< 32 to 96 pixels, batches of 1 to 3.
 
     /// A copy that a test may spoil.

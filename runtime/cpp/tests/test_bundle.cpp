@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "parse_bundle.hpp"
 #include "support.hpp"
 
 namespace inpaintrt::testing {
@@ -23,6 +24,30 @@ protected:
         expect_error(ErrorCode::Bundle, words, [&] { detail::Bundle::open(bundle); });
     }
 };
+
+/// Whether the loader takes this path for a fixed mask.
+void expect_accepted_mask_path(const std::string& path, bool accepted) {
+    const Json artifact = {{"path", path}, {"kind", "mask"}, {"sha256", std::string(64, 'a')}, {"bytes", 1}};
+    const Json limits = {8, 8, 8};
+    const Json document = {{"schema_version", 1},
+                           {"source", Json::object()},
+                           {"network", Json::object()},
+                           {"interface",
+                            {{"io", "image"},
+                             {"size_multiple", 8},
+                             {"profile", {{"batch", limits}, {"height", limits}, {"width", limits}}},
+                             {"inputs", {"image"}},
+                             {"outputs", {"composite"}},
+                             {"updated_mask_output", nullptr}}},
+                           {"artifacts", Json::array({artifact})}};
+    const std::string text = document.dump();
+    const auto parse = [&] { return detail::parse_bundle("bundle", Bytes(text.begin(), text.end())); };
+    if (accepted) {
+        EXPECT_EQ(parse().artifacts.front().path, path);
+    } else {
+        EXPECT_THROW(parse(), detail::MalformedBundle) << path;
+    }
+}
 
 TEST_F(Loader, ReadsWhatPythonWrote) {
     const detail::Bundle bundle = detail::Bundle::open(dynamic());
@@ -60,6 +85,31 @@ TEST_F(Loader, RefusesMalformedEntries) {
     expect_refused("inputs is", [](Json& v) { v["interface"]["inputs"] = {1}; });
     expect_refused("source is null", [](Json& v) { v["source"] = nullptr; });
     expect_refused("expected an object", [](Json& v) { v = Json::array(); });
+}
+
+TEST_F(Loader, ReadsTheSizeOfAFixedMask) {
+    const detail::Bundle bundle = detail::Bundle::open(fixed_mask());
+    ASSERT_TRUE(bundle.fixed_size().has_value());
+    EXPECT_EQ(bundle.fixed_size()->width, 70U);
+    EXPECT_EQ(bundle.fixed_size()->height, 45U);
+    EXPECT_FALSE(detail::Bundle::open(fixed()).fixed_size().has_value());
+    detail::Bundle wrong = bundle;
+    wrong.interface.inputs.emplace_back("mask");
+    expect_error(ErrorCode::Bundle, "has a mask input and a fixed mask", [&] { wrong.fixed_size(); });
+    wrong = bundle;
+    wrong.interface.profile.width.largest = 64;
+    expect_error(ErrorCode::Bundle, "a fixed mask larger than its network takes", [&] { wrong.fixed_size(); });
+    wrong = bundle;
+    for (detail::Artifact& artifact : wrong.artifacts) {
+        if (artifact.kind == "onnx") artifact.kind = "mask";  // whose content is no picture
+    }
+    expect_error(ErrorCode::Bundle, "is no PNG", [&] { wrong.fixed_size(); });
+    for (const char* path : {"fixed_mask.png", "fixed_mask.0123456789ab.png"}) {
+        expect_accepted_mask_path(path, true);
+    }
+    for (const char* path : {"fixed_mask..png", "mask.png", "fixed_mask.0123456789aB.png", "model.fp32.onnx"}) {
+        expect_accepted_mask_path(path, false);
+    }
 }
 
 TEST_F(Loader, RefusesWhatIsNoBundle) {

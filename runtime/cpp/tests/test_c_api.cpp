@@ -57,6 +57,21 @@ TEST_F(CInterface, FillsAsTheCppInterfaceDoes) {
     EXPECT_EQ(inpaintrt_inpaint(inpainter_, nullptr, 0), INPAINTRT_OK);
 }
 
+TEST_F(CInterface, AFixedMaskNeedsNone) {
+    std::int32_t width = -1, height = -1;
+    ASSERT_EQ(open(fixed().string()), INPAINTRT_OK);
+    EXPECT_EQ(inpaintrt_fixed_size(inpainter_, &width, &height), INPAINTRT_OK);
+    EXPECT_EQ(width + height, 0);
+    inpaintrt_close(inpainter_);
+    ASSERT_EQ(open(fixed_mask().string()), INPAINTRT_OK);
+    EXPECT_EQ(inpaintrt_fixed_size(inpainter_, &width, &height), INPAINTRT_OK);
+    Sample sample(width, height);
+    inpaintrt_picture one = picture(sample);
+    one.mask = {};
+    EXPECT_EQ(inpaintrt_inpaint(inpainter_, &one, 1), INPAINTRT_OK) << inpaintrt_last_error();
+    expect(inpaintrt_fixed_size(inpainter_, nullptr, &height), INPAINTRT_INVALID_ARGUMENT, "width is NULL");
+}
+
 TEST_F(CInterface, GivesEveryCodeWithItsWords) {
     expect(open("no-such"), INPAINTRT_BUNDLE_ERROR, "no such bundle");
     EXPECT_EQ(inpainter_, nullptr);

@@ -35,7 +35,7 @@ void expect_inverted(const Sample& sample, const Bytes& original) {
 }
 
 TEST(Filler, AnySizeAndPitch) {
-    detail::Filler filler(takes(32, 96, 8), std::make_unique<InvertingRunner>());
+    detail::Filler filler(takes(32, 96, 8), std::nullopt, std::make_unique<InvertingRunner>());
     std::mt19937 random(2);
     for (unsigned round = 0; round < 200; ++round) {
         const int width = 1 + static_cast<int>(random() % 200), height = 1 + static_cast<int>(random() % 200);
@@ -60,7 +60,7 @@ TEST(Filler, PaddingIsBlackAndCountsAsHole) {
             EXPECT_TRUE(inside || image[3 * i] + image[3 * i + 1] + image[3 * i + 2] == 0);
         }
     };
-    detail::Filler filler(takes(32, 96, 8, {2, 2, 2}), std::move(runner));
+    detail::Filler filler(takes(32, 96, 8, {2, 2, 2}), std::nullopt, std::move(runner));
     filler.fill({sample.picture()});
     ASSERT_EQ(shapes.size(), 1U);
     EXPECT_TRUE((shapes[0] == detail::Shape{2, 56, 64}));
@@ -68,7 +68,7 @@ TEST(Filler, PaddingIsBlackAndCountsAsHole) {
 
 TEST(Filler, BatchesAreAsLargeAsTheNetworkTakesAndPicturesWithoutHolesAreLeftOut) {
     std::vector<detail::Shape> shapes;
-    detail::Filler filler(takes(32, 96, 8, {1, 2, 3}), std::make_unique<InvertingRunner>(&shapes));
+    detail::Filler filler(takes(32, 96, 8, {1, 2, 3}), std::nullopt, std::make_unique<InvertingRunner>(&shapes));
     std::vector<Sample> samples;
     for (unsigned seed = 0; seed < 6; ++seed) samples.emplace_back(40, 48, seed, seed == 2 ? 0.0 : 0.4);
     std::vector<Picture> pictures;
@@ -84,7 +84,7 @@ TEST(Filler, BatchesAreAsLargeAsTheNetworkTakesAndPicturesWithoutHolesAreLeftOut
 
 TEST(Filler, ASmallHoleInALargePictureCostsOneWindow) {
     std::vector<detail::Shape> shapes;
-    detail::Filler filler(takes(32, 96, 8), std::make_unique<InvertingRunner>(&shapes));
+    detail::Filler filler(takes(32, 96, 8), std::nullopt, std::make_unique<InvertingRunner>(&shapes));
     Sample sample(700, 500, 0, 0);
     for (std::size_t y = 300; y < 310; ++y) std::memset(&sample.mask[y * 700 + 400], 9, 20);
     filler.fill({sample.picture()});
@@ -95,7 +95,7 @@ TEST(Filler, ASmallHoleInALargePictureCostsOneWindow) {
 
 TEST(Filler, TheResultMayLieInTheInputs) {
     for (const int size : {60, 150}) {  // in one piece, and in windows
-        detail::Filler filler(takes(32, 96, 8), std::make_unique<InvertingRunner>());
+        detail::Filler filler(takes(32, 96, 8), std::nullopt, std::make_unique<InvertingRunner>());
         Sample expected(size, size, 5);
         filler.fill({expected.picture()});
 
@@ -119,7 +119,7 @@ TEST(Filler, TheResultMayLieInTheInputs) {
 }
 
 TEST(Filler, ViewsThatDoNotFitAreRefused) {
-    detail::Filler filler(takes(32, 96, 8), std::make_unique<InvertingRunner>());
+    detail::Filler filler(takes(32, 96, 8), std::nullopt, std::make_unique<InvertingRunner>());
     const auto refused = [&](const std::string& words, const std::function<void(Picture&)>& change) {
         Sample sample(40, 30);
         Picture picture = sample.picture();
@@ -127,7 +127,7 @@ TEST(Filler, ViewsThatDoNotFitAreRefused) {
         expect_error(ErrorCode::Picture, words, [&] { filler.fill({picture}); });
     };
     refused("image has no data", [](Picture& p) { p.image.data = nullptr; });
-    refused("mask has no data", [](Picture& p) { p.mask.data = nullptr; });
+    refused("mask has no data; only a bundle exported with --fixed-mask", [](Picture& p) { p.mask.data = nullptr; });
     refused("out has no data", [](Picture& p) { p.out.data = nullptr; });
     refused("image of 0x30 pixels is empty", [](Picture& p) { p.image.width = 0; });
     refused("image of 40x-1 pixels is empty", [](Picture& p) { p.image.height = -1; });
@@ -143,7 +143,7 @@ TEST(Filler, ViewsThatDoNotFitAreRefused) {
 }
 
 TEST(Filler, ABundleThatAsksForTooMuchIsRefusedBeforeMemoryIsTaken) {
-    detail::Filler filler(takes(100'000, 100'000, 1), std::make_unique<InvertingRunner>());
+    detail::Filler filler(takes(100'000, 100'000, 1), std::nullopt, std::make_unique<InvertingRunner>());
     Sample sample(40, 30);
     expect_error(ErrorCode::Backend, "asks for 1 pictures of 100000x100000 in one call",
                  [&] { filler.fill({sample.picture()}); });

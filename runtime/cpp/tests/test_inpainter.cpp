@@ -35,6 +35,21 @@ TEST_F(InpainterTest, KnownPixelsStayAndHolesChange) {
     }
 }
 
+TEST_F(InpainterTest, AFixedMaskTakesTheMasksPlace) {
+    Inpainter inpainter(fixed_mask(), on_cpu());
+    ASSERT_TRUE(inpainter.fixed_size().has_value());
+    EXPECT_EQ(inpainter.fixed_size()->width, 70);
+    EXPECT_EQ(inpainter.fixed_size()->height, 45);
+    Sample sample(70, 45), other(70, 46);
+    inpainter.inpaint(sample.image_view(), {}, sample.out_view());
+    EXPECT_NE(sample.out, sample.image);
+    expect_error(ErrorCode::Picture, "a mask was given, but the mask of this bundle is fixed",
+                 [&] { inpainter.inpaint(sample.image_view(), sample.mask_view(), sample.out_view()); });
+    expect_error(ErrorCode::Picture, "the image is 70x46, but the fixed mask of this bundle is for 70x45",
+                 [&] { inpainter.inpaint(other.image_view(), {}, other.out_view()); });
+    EXPECT_FALSE(Inpainter(fixed(), on_cpu()).fixed_size().has_value());
+}
+
 TEST_F(InpainterTest, TellsWhatWasChosenAndWhy) {
     const Inpainter inpainter(fixed());
     const BackendChoice& choice = inpainter.backend();
@@ -188,7 +203,10 @@ TEST_F(InpainterTest, RefusesBundlesItCannotRun) {
     expect_error(ErrorCode::Backend, "was exported with --io tensor", [&] { Inpainter{path}; });
     path = copy();
     replace(path / "bundle.json", "\"mask\"", "\"mask\", \"sketch\"");
-    expect_error(ErrorCode::Backend, "takes image, mask, sketch; this release", [&] { Inpainter{path}; });
+    expect_error(ErrorCode::Backend, "needs sketch, which this release cannot give", [&] { Inpainter{path}; });
+    path = copy();
+    replace(path / "bundle.json", "\"inputs\": [\n      \"image\",", "\"inputs\": [\n      \"image\"],\"unused\": [");
+    expect_error(ErrorCode::Bundle, "neither a mask input nor a fixed mask", [&] { Inpainter{path}; });
     path = copy();
     Bytes model = read_file(path / "model.fp32.onnx");
     model[model.size() / 2] ^= 1;

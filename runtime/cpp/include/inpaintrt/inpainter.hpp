@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -56,7 +57,8 @@ struct MutableImageView {
     std::size_t pitch = 0;
 };
 
-/// A mask in the caller's memory: 1 byte a pixel, non-zero = hole to fill. Without data, there is none.
+/// A mask in the caller's memory: 1 byte a pixel, non-zero = hole to fill. Without data, there is none: that is for
+/// bundles that were exported with --fixed-mask.
 struct MaskView {
     const std::uint8_t* data = nullptr;
     int width = 0;
@@ -70,6 +72,12 @@ struct Picture {
     MaskView mask;
     MutableImageView out;
     MaskView sketch;  ///< For networks that take a sketch; refused by the others.
+};
+
+/// In pixels.
+struct Size {
+    int width = 0;
+    int height = 0;
 };
 
 /// Where to run.
@@ -128,6 +136,10 @@ public:
 
     /// Fill pictures of one size, as many at once as the network takes.
     void inpaint(const std::vector<Picture>& pictures);
+
+    /// The size that pictures must have if the bundle's mask is fixed, and that go without a mask then; no value if the
+    /// bundle takes a mask.
+    std::optional<Size> fixed_size() const;
 
     /// Another instance that shares the weights, for another thread.
     Inpainter clone() const;

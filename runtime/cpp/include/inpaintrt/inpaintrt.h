@@ -76,7 +76,7 @@ typedef struct {
 /* One picture to fill. `out` may be the memory of `image`. */
 typedef struct {
     inpaintrt_view image;
-    inpaintrt_view mask;   /* non-zero = hole to fill */
+    inpaintrt_view mask;   /* non-zero = hole to fill; none if the bundle's mask is fixed */
     inpaintrt_view sketch; /* for networks that take a sketch; refused by the others */
     inpaintrt_mutable_view out;
 } inpaintrt_picture;
@@ -102,6 +102,10 @@ INPAINTRT_API int32_t inpaintrt_clone(const inpaintrt_inpainter* inpainter, inpa
 /* Fill `count` pictures of one size. On an error, what `out` holds is unspecified. */
 INPAINTRT_API int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_picture* pictures,
                                         size_t count);
+
+/* The size that pictures must have if the bundle was exported with --fixed-mask, and that go without a mask then; 0 and 0
+ * if it takes a mask. */
+INPAINTRT_API int32_t inpaintrt_fixed_size(const inpaintrt_inpainter* inpainter, int32_t* width, int32_t* height);
 
 /* Which backend runs, and why not the ones before it, in one line of UTF-8; valid until the instance is closed. */
 INPAINTRT_API const char* inpaintrt_backend(const inpaintrt_inpainter* inpainter);

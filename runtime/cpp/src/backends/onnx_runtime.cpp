@@ -22,9 +22,9 @@ std::string join(const std::vector<std::string>& names) {
 /// A model that is loaded; safe to share by threads.
 class Session {
 public:
-    Session(std::shared_ptr<const OnnxRuntimeLibrary> library, const std::vector<std::uint8_t>& model, Device device,
-            const Options& options)
-        : library_(std::move(library)) {
+    Session(std::shared_ptr<const OnnxRuntimeLibrary> library, const std::vector<std::uint8_t>& model, bool takes_mask,
+            Device device, const Options& options)
+        : library_(std::move(library)), takes_mask_(takes_mask) {
         const OrtApi& api = library_->api();
         OrtSessionOptions* made = nullptr;
         library_->check(api.CreateSessionOptions(&made), "onnxruntime cannot make options");
@@ -44,7 +44,7 @@ public:
         check_model();
     }
 
-    const OnnxRuntimeLibrary& library() const { return *library_; }
+    bool takes_mask() const { return takes_mask_; }
 
     /// A tensor over memory that outlives it.
     OrtPointer<OrtValue> tensor(std::vector<std::uint8_t>& memory, const std::vector<std::int64_t>& shape) const {
@@ -56,11 +56,12 @@ public:
         return {value, {api.ReleaseValue}};
     }
 
+    /// `mask` is not looked at if the model takes none.
     void run(const OrtValue* image, const OrtValue* mask, OrtValue* composite) const {
         const std::array inputs = {image, mask};
         const std::array input_names = {image_name, mask_name};
-        library_->check(library_->api().Run(session_.get(), nullptr, input_names.data(), inputs.data(), inputs.size(),
-                                            &composite_name, 1, &composite),
+        library_->check(library_->api().Run(session_.get(), nullptr, input_names.data(), inputs.data(),
+                                            takes_mask_ ? 2 : 1, &composite_name, 1, &composite),
                         "onnxruntime failed to run the model");
     }
 
@@ -91,7 +92,9 @@ private:
         std::size_t outputs = 0;
         library_->check(api.SessionGetInputCount(session_.get(), &inputs), "onnxruntime: inputs");
         library_->check(api.SessionGetOutputCount(session_.get(), &outputs), "onnxruntime: outputs");
-        check_tensors(inputs, api.SessionGetInputName, api.SessionGetInputTypeInfo, {image_name, mask_name}, "takes");
+        std::vector<std::string> expected = {image_name};
+        if (takes_mask_) expected.emplace_back(mask_name);
+        check_tensors(inputs, api.SessionGetInputName, api.SessionGetInputTypeInfo, expected, "takes");
         check_tensors(outputs, api.SessionGetOutputName, api.SessionGetOutputTypeInfo, {composite_name}, "gives");
     }
 
@@ -137,6 +140,7 @@ private:
     }
 
     std::shared_ptr<const OnnxRuntimeLibrary> library_;
+    bool takes_mask_;
     OrtPointer<OrtSession> session_{nullptr, {nullptr}};
     OrtPointer<OrtMemoryInfo> memory_{nullptr, {nullptr}};
 };
@@ -150,7 +154,7 @@ public:
 
     Buffers prepare(const Shape& shape) override {
         if (!(shape == shape_)) allocate(shape);
-        return {image_.data(), mask_.data(), composite_.data()};
+        return {image_.data(), session_->takes_mask() ? mask_.data() : nullptr, composite_.data()};
     }
 
     void run() override { session_->run(image_value_.get(), mask_value_.get(), composite_value_.get()); }
@@ -161,12 +165,12 @@ private:
     void allocate(const Shape& shape) {
         shape_ = {};
         image_.resize(shape.pixels() * 3);
-        mask_.resize(shape.pixels());
+        mask_.resize(session_->takes_mask() ? shape.pixels() : 0);
         composite_.resize(shape.pixels() * 3);
         const std::vector<std::int64_t> plane = {shape.batch, shape.height, shape.width};
         const std::vector<std::int64_t> colour = {shape.batch, shape.height, shape.width, 3};
         image_value_ = session_->tensor(image_, colour);
-        mask_value_ = session_->tensor(mask_, plane);
+        if (session_->takes_mask()) mask_value_ = session_->tensor(mask_, plane);
         composite_value_ = session_->tensor(composite_, colour);
         shape_ = shape;
     }
@@ -188,7 +192,8 @@ std::unique_ptr<Runner> open_onnx_runtime(const Bundle& bundle, const Artifact& 
                                           const Options& options) {
     auto library = OnnxRuntimeLibrary::open(options.onnxruntime_library);
     const std::vector<std::uint8_t> content = bundle.file(model);
-    auto session = std::make_shared<const Session>(std::move(library), content, device, options);
+    auto session = std::make_shared<const Session>(std::move(library), content, bundle.interface.takes("mask"), device,
+                                                   options);
     const std::string name = device == Device::Cuda ? "onnxruntime-cuda " : "onnxruntime-cpu ";
     return std::make_unique<OnnxRuntimeRunner>(std::move(session), name + model.precision);
 }

@@ -23,7 +23,7 @@ struct Shape {
 /// Memory of a runner: what to write before a run, and to read after it. All of it is contiguous.
 struct Buffers {
     std::uint8_t* image = nullptr;            ///< [N,H,W,3]
-    std::uint8_t* mask = nullptr;             ///< [N,H,W], 1 = hole, 0 = known
+    std::uint8_t* mask = nullptr;             ///< [N,H,W], 1 = hole, 0 = known; null where the network takes none
     const std::uint8_t* composite = nullptr;  ///< [N,H,W,3]
 };
 

@@ -12,6 +12,7 @@
 #include "tensor_rt_runner.hpp"
 
 #include <list>
+#include <optional>
 
 #include "../shared_library.hpp"
 #include "tensor_rt_engine.hpp"
@@ -32,17 +33,18 @@ struct Shaped {
     Shape shape;
     std::unique_ptr<trt::IExecutionContext> context;
     CudaBuffer image;
-    CudaBuffer mask;
+    std::optional<CudaBuffer> mask;
     CudaBuffer composite;
     std::unique_ptr<CudaGraph> graph;
     bool warm = false;
 
-    Shaped(const CudaDriver& driver, const Shape& of, std::unique_ptr<trt::IExecutionContext> made)
+    Shaped(const CudaDriver& driver, const Shape& of, std::unique_ptr<trt::IExecutionContext> made, bool takes_mask)
         : shape(of),
           context(std::move(made)),
           image(driver, of.pixels() * 3),
-          mask(driver, of.pixels()),
-          composite(driver, of.pixels() * 3) {}
+          composite(driver, of.pixels() * 3) {
+        if (takes_mask) mask.emplace(driver, of.pixels());
+    }
 };
 
 trt::Dims dims(const std::vector<std::int64_t>& sizes) {
@@ -84,7 +86,7 @@ public:
             shaped_.splice(shaped_.begin(), shaped_, found);
         }
         const Shaped& front = shaped_.front();
-        return {front.image.host(), front.mask.host(), front.composite.host()};
+        return {front.image.host(), front.mask ? front.mask->host() : nullptr, front.composite.host()};
     }
 
     void run() override {
@@ -112,14 +114,15 @@ public:
 private:
     void make(const Shape& shape) {
         auto context = engine_->make_context();
+        const bool takes_mask = engine_->takes_mask();
         if (!context->setInputShape("image", dims({shape.batch, shape.height, shape.width, 3})) ||
-            !context->setInputShape("mask", dims({shape.batch, shape.height, shape.width}))) {
+            (takes_mask && !context->setInputShape("mask", dims({shape.batch, shape.height, shape.width})))) {
             engine_->fail("the engine does not take " + describe(shape));
         }
-        shaped_.emplace_front(driver_, shape, std::move(context));
+        shaped_.emplace_front(driver_, shape, std::move(context), takes_mask);
         Shaped& made = shaped_.front();
         if (!made.context->setTensorAddress("image", made.image.device()) ||
-            !made.context->setTensorAddress("mask", made.mask.device()) ||
+            (takes_mask && !made.context->setTensorAddress("mask", made.mask->device())) ||
             !made.context->setTensorAddress("composite", made.composite.device())) {
             shaped_.pop_front();
             engine_->fail("the engine lacks image, mask or composite");
@@ -129,7 +132,7 @@ private:
     /// Copies in, network, copy out.
     void enqueue(const Shaped& shaped) {
         shaped.image.to_device(*stream_);
-        shaped.mask.to_device(*stream_);
+        if (shaped.mask) shaped.mask->to_device(*stream_);
         if (!shaped.context->enqueueV3(static_cast<cudaStream_t>(stream_->handle()))) {
             engine_->fail("the engine failed to run on " + describe(shaped.shape));
         }

@@ -19,6 +19,7 @@ struct EngineFile {
     std::string name;   ///< Such as `tensorrt fp16`.
     std::string built;  ///< Its path, and what it was built by and for.
     std::vector<std::uint8_t> content;
+    bool takes_mask = true;
     std::filesystem::path cache;  ///< Where what TensorRT-RTX compiles is kept.
 };
 

@@ -26,7 +26,7 @@ protected:
         control_ = reinterpret_cast<decltype(stand_in_control)*>(function)();
         control_->major = rtx() ? 1 : 11;
         setenv(rtx() ? "INPAINTRT_TENSORRT_RTX_LIBRARY" : "INPAINTRT_TENSORRT_LIBRARY", STAND_IN_LIBRARY, 1);
-        bundle_ = with_engine();
+        bundle_ = with_engine(dynamic());
     }
 
     void TearDown() override {
@@ -48,11 +48,11 @@ protected:
         return options;
     }
 
-    /// A copy of the dynamic bundle with an engine for the stand-ins' GPU and version, as build-engines would add it.
-    fs::path with_engine(const std::string& target = "sm89") {
+    /// A copy of a bundle with an engine for the stand-ins' GPU and version, as build-engines would add it.
+    fs::path with_engine(const fs::path& bundle, const std::string& target = "sm89") {
         const fs::path path = copy();
         fs::remove_all(path);
-        fs::copy(dynamic(), path, fs::copy_options::recursive);
+        fs::copy(bundle, path, fs::copy_options::recursive);
         fs::create_directories(path / "engines");
         const std::string content = "an engine";
         write_file(path / "engines" / "x.engine", Bytes(content.begin(), content.end()));
@@ -96,6 +96,18 @@ TEST_P(Engines, EveryCallFillsItsOwnPicture) {
         fill(inpainter, 64, 64, seed);
     }
     EXPECT_EQ(control_->contexts_made, 2);  // one for each padded shape
+}
+
+TEST_P(Engines, AFixedMaskNeedsNone) {
+    Inpainter inpainter(with_engine(fixed_mask()), on_gpu());
+    for (unsigned seed = 0; seed < 3; ++seed) {
+        Sample sample(70, 45, seed);
+        inpainter.inpaint(sample.image_view(), {}, sample.out_view());
+        Bytes inverted(sample.image);
+        for (std::uint8_t& value : inverted) value = static_cast<std::uint8_t>(255 - value);
+        EXPECT_EQ(sample.out, inverted);  // as the stand-in does without a mask
+    }
+    EXPECT_EQ(control_->device_memory, 2);
 }
 
 TEST_P(Engines, AGraphIsCapturedAtTheSecondCallAndLaunchedFromThenOn) {
@@ -174,11 +186,11 @@ TEST_P(Engines, WhatDoesNotFitIsRefusedWithTheReason) {
     expect_error(ErrorCode::Backend, "is of version 12.2.0.7, and this inpaintrt was built for",
                  [&] { Inpainter(bundle_, on_gpu()); });
     control_->major = rtx() ? 1 : 11;
-    expect_error(ErrorCode::Backend, "its engines are for sm90 by version", [&] { Inpainter(with_engine("sm90"), on_gpu()); });
+    expect_error(ErrorCode::Backend, "its engines are for sm90 by version", [&] { Inpainter(with_engine(dynamic(), "sm90"), on_gpu()); });
     Options second = on_gpu();
     second.gpu = 1;
     expect_error(ErrorCode::Backend, "no usable NVIDIA GPU 1", [&] { Inpainter(bundle_, second); });
-    bundle_ = with_engine();
+    bundle_ = with_engine(dynamic());
     write_file(bundle_ / "engines" / "x.engine", {1, 2, 3});
     expect_error(ErrorCode::Bundle, "was altered or is damaged", [&] { Inpainter(bundle_, on_gpu()); });
 }
