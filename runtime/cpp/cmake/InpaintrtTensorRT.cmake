@@ -38,6 +38,25 @@ function(inpaintrt_library_hint library name root result)
     endif()
 endfunction()
 
+# The source compiled for one of the libraries, which is asked for by `name`, and last looked for at `hint`.
+function(inpaintrt_tensor_rt_objects target library headers name hint)
+    string(COMPARE EQUAL ${library} "tensorrt_rtx" is_rtx)
+    add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/src/backends/tensor_rt_runner.cpp)
+    target_compile_definitions(${target} PRIVATE
+        INPAINTRT_LIBRARY=${library} INPAINTRT_IS_RTX=${is_rtx} nvinfer1=nvinfer1_for_${library}
+        INPAINTRT_LIBRARY_NAME="${name}" INPAINTRT_LIBRARY_HINT="${hint}"
+        $<IF:$<BOOL:${BUILD_SHARED_LIBS}>,INPAINTRT_BUILDING,INPAINTRT_STATIC>)
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+    # Warnings about other people's headers are not ours to mend.
+    target_include_directories(${target} SYSTEM PRIVATE
+        ${PROJECT_SOURCE_DIR}/src/backends/cuda_declarations ${headers})
+    inpaintrt_compile(${target})
+    if(INPAINTRT_SANITIZE)
+        # The library's objects are of types whose names were not changed.
+        target_compile_options(${target} PRIVATE -fno-sanitize=vptr)
+    endif()
+endfunction()
+
 function(inpaintrt_add_tensor_rt option library root)
     if(NOT ${option})
         return()
@@ -49,17 +68,7 @@ function(inpaintrt_add_tensor_rt option library root)
     inpaintrt_library_name(${library} ${${option}_INCLUDE_DIR} name)
     inpaintrt_library_hint(${library} ${name} "${root}" hint)
     message(STATUS "${option}: headers ${${option}_INCLUDE_DIR}, library ${name}, last looked for at '${hint}'")
-    string(COMPARE EQUAL ${library} "tensorrt_rtx" is_rtx)
-    add_library(inpaintrt_${library} OBJECT src/backends/tensor_rt_runner.cpp)
-    target_compile_definitions(inpaintrt_${library} PRIVATE
-        INPAINTRT_LIBRARY=${library} INPAINTRT_IS_RTX=${is_rtx} nvinfer1=nvinfer1_for_${library}
-        INPAINTRT_LIBRARY_NAME="${name}" INPAINTRT_LIBRARY_HINT="${hint}"
-        $<$<BOOL:${BUILD_SHARED_LIBS}>:INPAINTRT_BUILDING> $<$<NOT:$<BOOL:${BUILD_SHARED_LIBS}>>:INPAINTRT_STATIC>)
-    target_include_directories(inpaintrt_${library} PRIVATE include)
-    # Warnings about other people's headers are not ours to mend.
-    target_include_directories(inpaintrt_${library} SYSTEM PRIVATE
-        src/backends/cuda_declarations ${${option}_INCLUDE_DIR})
-    inpaintrt_compile(inpaintrt_${library})
+    inpaintrt_tensor_rt_objects(inpaintrt_${library} ${library} ${${option}_INCLUDE_DIR} ${name} "${hint}")
     string(TOUPPER ${library} macro)
     target_compile_definitions(inpaintrt_objects PRIVATE INPAINTRT_WITH_${macro})
     set_property(GLOBAL APPEND PROPERTY inpaintrt_more_objects $<TARGET_OBJECTS:inpaintrt_${library}>)

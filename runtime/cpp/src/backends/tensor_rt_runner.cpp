@@ -167,12 +167,14 @@ std::vector<std::string> library_names() {
 /// Refuse a library whose virtual functions may lie elsewhere than these headers say.
 void check_version(const std::string& name, const std::string& version, int major, int minor) {
     const bool own_headers = is_rtx == (NV_TENSORRT_MAJOR < 10);
-    const int expected_major = own_headers ? NV_TENSORRT_MAJOR : 1;
-    const int lowest_minor = !own_headers ? 7 : is_rtx ? NV_TENSORRT_MINOR : 0;
-    if (major == expected_major && minor >= lowest_minor) return;
-    throw Error(ErrorCode::Backend, name + ": is of version " + version + ", and this inpaintrt was built for " +
-                                        std::to_string(expected_major) + "." + std::to_string(lowest_minor) +
-                                        " and its later minor versions; install that, or build inpaintrt again");
+    // Within a major version, TensorRT only adds at the end. What lies where in TensorRT-RTX was compared for 1.7 alone.
+    const bool fits = own_headers ? major == NV_TENSORRT_MAJOR && (!is_rtx || minor >= NV_TENSORRT_MINOR)
+                                  : major == 1 && minor == 7;
+    if (fits) return;
+    const std::string expected = own_headers ? std::to_string(NV_TENSORRT_MAJOR) + "." + std::to_string(NV_TENSORRT_MINOR)
+                                             : "1.7, with headers of TensorRT";
+    throw Error(ErrorCode::Backend, name + ": is of version " + version + ", and this inpaintrt was built for " + expected +
+                                        "; install that, or build inpaintrt again with the library's own headers");
 }
 
 }  // namespace
