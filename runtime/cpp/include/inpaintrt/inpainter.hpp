@@ -134,7 +134,8 @@ public:
     void inpaint(const ImageView& image, const MaskView& mask, const MutableImageView& out,
                  const MaskView& sketch = {});
 
-    /// Fill pictures of one size, as many at once as the network takes.
+    /// Fill pictures of one size, as many at once as the network takes. The `out` of one must not overlap the inputs of
+    /// another.
     void inpaint(const std::vector<Picture>& pictures);
 
     /// The size that pictures must have if the bundle's mask is fixed, and that go without a mask then; no value if the
