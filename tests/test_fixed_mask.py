@@ -19,6 +19,7 @@ from inpaintrt.validation import validate
 
 from .conftest import copy_bundle, random_picture
 from .foreign import NoMaskPath, dividing_trained_scale, randomise
+from .formulations import RatioThenClamp, ThreeLayers
 from .test_commands import refused, run
 
 HEIGHT, WIDTH = 45, 70
@@ -65,8 +66,9 @@ def test_nothing_of_the_mask_is_left_to_compute(fixed: Bundle, shared_bundle: Bu
     [
         (dividing_trained_scale(), Interface(mask_channels=3, size_multiple=8)),
         (randomise(NoMaskPath()), Interface(mask_polarity="hole")),
+        (randomise(ThreeLayers(RatioThenClamp)), Interface()),
     ],
-    ids=["masks as wide as features", "mask joined to the image"],
+    ids=["masks as wide as features", "mask joined to the image", "reference form"],
 )
 def test_every_network_and_batch(network: nn.Module, interface: Interface, batch: object, tmp_path: Path) -> None:
     bundle = export_onnx(

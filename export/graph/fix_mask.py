@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inpaintrt.runtime.backends.onnx_runtime import open_session
 
-from .clean_up import BROADCASTING, clean_up
+from .clean_up import BROADCASTING, clean_up, remove_unused
 from .ir_tools import Array, add_constant, constant, insert_before
 from .mask_path import MaskPath, analyse_mask_path
 
@@ -42,7 +42,8 @@ def fix_mask(model: ir.Model, mask: NDArray[np.float32], batch: int) -> ir.Model
                 user.replace_input_with(index, stored)
         if value.is_graph_output():
             _output_constant(graph, value, stored, array, image)
-    graph.inputs[:] = [value for value in graph.inputs if value.name != "mask"]
+    model = remove_unused(model)  # what is left of the mask path uses the input
+    model.graph.inputs[:] = [value for value in model.graph.inputs if value.name != "mask"]
     return clean_up(model)
 
 
