@@ -70,7 +70,7 @@ class ImageNetwork(nn.Module):
 
 
 def flatten_outputs(value: Any) -> tuple[Tensor, ...]:
-    """The tensors of a tensor, tuple, list or mapping, in order.
+    """The tensors of a tensor, tuple, list or mapping, in order; None in it does not count.
 
     Raises:
         NetworkError: if there is anything else in it.
@@ -80,5 +80,5 @@ def flatten_outputs(value: Any) -> tuple[Tensor, ...]:
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (tuple, list)) and value:
-        return tuple(tensor for item in value for tensor in flatten_outputs(item))
+        return tuple(tensor for item in value if item is not None for tensor in flatten_outputs(item))
     raise NetworkError(f"the network returns a {type(value).__name__}; expected a tensor or a tuple of tensors")

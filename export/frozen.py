@@ -40,6 +40,7 @@ def freeze(network: nn.Module, mask_channels: int, size_multiple: int) -> nn.Mod
     """
     if not any(_has_library_norm(module) or _may_rewrite(module) for module in network.modules()):
         return network
+    _detach_computed_weights(network)
     frozen = copy.deepcopy(network)
     frozen.eval()
     for module in frozen.modules():
@@ -67,6 +68,14 @@ def freeze(network: nn.Module, mask_channels: int, size_multiple: int) -> nn.Mod
             "make them constants before the export"
         )
     return frozen
+
+
+def _detach_computed_weights(network: nn.Module) -> None:
+    """Of a weight that the last call computed, keep the numbers alone: what has a gradient cannot be copied."""
+    for module in network.modules():
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor) and value.grad_fn is not None:
+                vars(module)[name] = value.detach()
 
 
 def _has_library_norm(module: nn.Module) -> bool:
@@ -140,16 +149,23 @@ def _places(network: nn.Module, target: nn.Module) -> Iterator[tuple[nn.Module, 
 
 
 def _plain(module: nn.Module) -> nn.Module:
-    """A layer of PyTorch's own class with the weights that `module` has now."""
-    kind = next(kind for kind in PLAIN if isinstance(module, kind))
+    """A layer with the weights that `module` has now: of PyTorch's own class, or of the class that was parametrized."""
+    kind: type[nn.Module] = next(kind for kind in PLAIN if isinstance(module, kind))
+    buffers: dict[str, Tensor | None] = {}
+    children: dict[str, nn.Module | None] = {}
+    if parametrize.is_parametrized(module):
+        kind = type(module).__bases__[0]  # may be a layer of its own, such as a partial convolution
+        buffers = dict(module._buffers)
+        children = {name: child for name, child in module._modules.items() if name != "parametrizations"}
     plain: nn.Module = kind.__new__(kind)
     plain.__dict__ = dict(vars(module))
-    plain._parameters = {}
-    plain._buffers = {}
-    plain._modules = {}
+    plain._parameters = dict(module._parameters) if parametrize.is_parametrized(module) else {}
+    plain._buffers = buffers
+    plain._modules = children
     for name in ("weight", "bias"):
         value = getattr(module, name)
         vars(plain).pop(name, None)
+        plain._parameters.pop(name, None)
         plain.register_parameter(name, None if value is None else nn.Parameter(value.detach().clone()))
     return plain
 

@@ -5,13 +5,15 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 import torch
 
+from inpaintrt.runtime.backends.onnx_runtime import open_session
 from inpaintrt.runtime.bundle import Profile
 from inpaintrt.runtime.errors import NetworkError
 
@@ -20,6 +22,9 @@ from .graph.mask_path import analyse_mask_path
 from .source_line import source_line
 
 OPSET = 20
+
+SAME = 1e-2
+"""Relative L2 difference that rounding does not make, however a network magnifies it."""
 
 QUIETED = ("torch.onnx", "torch.export", "torch._guards", "torch._dynamo", "torch.fx", "onnxscript", "onnx_ir")
 """Loggers of the exporter; what matters of their words is in the exception."""
@@ -46,6 +51,7 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     Raises:
         NetworkError: if the network cannot be called with such sizes, or cannot be traced; with the reason.
     """
+    _refuse_scripts(network)
     multiple = network.interface.size_multiple
     units = {"batch": 1, "height": multiple, "width": multiple}
     batch, height, width = (_sample_size(getattr(profile, axis), unit) for axis, unit in units.items())
@@ -76,7 +82,10 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
         raise NetworkError(f"PyTorch cannot export the network: {_innermost(error)}{source_line(error)}") from error
     assert program is not None
     _check_axes(program.model.graph, dynamic)
-    return _select_outputs(program.model)
+    selected = _select_outputs(program.model)
+    if dynamic and not optimize:
+        _check_another_size(network, selected.model, profile, (batch, height, width))
+    return selected
 
 
 def _without_memory(network: TensorNetwork) -> TensorNetwork:
@@ -127,6 +136,52 @@ def _check_axes(graph: ir.Graph, dynamic: dict[int, Any]) -> None:
             )
 
 
+def _refuse_scripts(network: TensorNetwork) -> None:
+    for name, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            where = name.removeprefix("network").strip(".") or "the network"
+            raise NetworkError(
+                f"{where} is TorchScript ({module.original_name}), which PyTorch's exporter does not take; "
+                "give the Python module it was made from"
+            )
+
+
+def _check_another_size(
+    network: TensorNetwork, model: ir.Model, profile: Profile, traced: tuple[int, int, int]
+) -> None:
+    """Refuse a graph that holds for the traced size alone: what the tracer decides by sizes, it decides once.
+
+    Adaptive pooling, for one, is traced as pooling with the window that the traced size needs.
+    """
+    limits = (profile.batch, profile.height, profile.width)
+    size = [low if low != was else high for (low, _, high), was in zip(limits, traced, strict=True)]
+    generator = torch.Generator().manual_seed(1)
+    image = torch.rand(size[0], 3, *size[1:], generator=generator)
+    mask = (torch.rand(size[0], 1, *size[1:], generator=generator) > 0.3).float()
+    expected = _call(network, image, mask)[0].numpy()
+    try:
+        session = open_session(ir.to_proto(model).SerializeToString(), "cpu")
+        feed = {"image": image.numpy(), "mask": mask.numpy()}
+        found = session.run(["output"], {value.name: feed[value.name] for value in session.get_inputs()})[0]
+    except Exception as error:  # ONNX Runtime's exceptions share no base
+        raise NetworkError(
+            f"the network was traced with {_sizes(traced)}, and its graph does not run with {_sizes(size)}: "
+            f"{_first_line(error)}; export one size (--size HxW --batch N)"
+        ) from error
+    with np.errstate(invalid="ignore"):
+        difference = np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-6)
+    if difference > SAME and np.isfinite(expected).all():
+        raise NetworkError(
+            f"the graph holds for the size it was traced with alone, {_sizes(traced)}: with {_sizes(size)} it is "
+            f"{difference:.2g} off (relative L2). Adaptive pooling and code that asks for sizes are the usual causes; "
+            "export one size (--size HxW --batch N)"
+        )
+
+
+def _sizes(size: Sequence[int]) -> str:
+    return f"{size[0]}x{size[1]}x{size[2]} (batch, height, width)"
+
+
 def _select_outputs(model: ir.Model) -> Trace:
     # An input that is returned as it is was renamed as an output by the exporter.
     for value, name in zip(model.graph.inputs, ("image", "mask"), strict=True):
@@ -162,7 +217,8 @@ def _quiet() -> Iterator[None]:
     """Keep the exporter's progress, its warnings and those of optional packages it misses from the terminal."""
     loggers = [logging.getLogger(name) for name in QUIETED]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    unheard = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard):
         warnings.simplefilter("ignore")
         for logger in loggers:
             logger.setLevel(logging.ERROR)

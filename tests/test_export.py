@@ -281,3 +281,56 @@ def test_a_directory_with_other_files_is_left_alone(network: PConvUNet, tmp_path
 def test_contradicting_interfaces_are_refused(values: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Interface(**values)
+
+
+class Pooled(nn.Module):
+    """Adaptive pooling is traced with the window that the traced size needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, None]:
+        context = F.interpolate(F.adaptive_avg_pool2d(image, 8), size=image.shape[2:])
+        return self.conv(image * mask) + context, None
+
+
+def test_a_graph_that_holds_for_one_size_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="holds for the size it was traced with alone"):
+        export_onnx(Pooled(), tmp_path, dynamic=(16, 32, 64), precisions=("fp32",))
+    bundle = export_onnx(
+        Pooled(), tmp_path, size=(32, 32), precisions=("fp32",)
+    )  # None among the outputs does not count
+    assert bundle.interface.updated_mask_output is None
+
+
+def test_torchscript_is_refused_by_name(tmp_path: Path) -> None:
+    network = nn.Module()
+    network.inner = torch.jit.script(nn.Conv2d(3, 3, 1))
+    with pytest.raises(NetworkError, match=r"inner is TorchScript \(Conv2d\)"):
+        export_onnx(network, tmp_path)
+
+
+class OwnForward(nn.Conv2d):
+    """A convolution of its own kind, as NVIDIA's partial convolution is one."""
+
+    def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        total = F.conv2d(mask, torch.ones(1, 1, 3, 3), padding=1)
+        ratio = 9 / (total + 1e-8) * total.clamp(0, 1)
+        return super().forward(image * mask) * ratio, total.clamp(0, 1)
+
+
+@pytest.mark.parametrize(
+    "norm", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm]
+)
+def test_normalised_weights_of_layers_with_a_forward_of_their_own(tmp_path: Path, norm: Any) -> None:
+    network = norm(OwnForward(3, 3, 3, padding=1, bias=False))
+    network.eval()
+    image, mask = tensors(32)
+    with torch.no_grad():
+        expected, updated = network(image, mask)
+    network(image, mask)  # leaves a weight with a gradient
+    bundle = export_onnx(network, tmp_path, size=(32, 32), io="tensor", precisions=("fp32",))
+    found = run(bundle, "fp32", image.numpy(), mask.numpy())
+    assert relative_error(found[0], expected) < 1e-5
+    assert (found[1] == updated.numpy()).all()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaintrt.export.deployed import TensorNetwork
-from inpaintrt.export.graph.clean_up import clean_up
+from inpaintrt.export.graph.clean_up import clean_up, infer_types
 from inpaintrt.export.graph.collapse_masks import collapse_masks
 from inpaintrt.export.graph.feature_peak import feature_peak
 from inpaintrt.export.graph.fold_batch_norm import fold_batch_norm
@@ -132,6 +132,27 @@ def test_collapsing_is_exact_whatever_the_mask_path_does(masked: Any, shrinks: b
     assert_same(model, collapsed)
 
 
+@pytest.mark.parametrize(
+    "masked",
+    [
+        lambda m: F.conv2d(F.conv2d(m.repeat(1, 3, 1, 1), ones(3, 3), padding=1)[:, :1], ones(1, 3), padding=1),
+        lambda m: F.conv2d(torch.cat([m, m, m.flip(3)], 1)[:, 1:], torch.ones(3, 2, 3, 3), padding=1),
+        lambda m: F.conv2d(m.repeat(1, 3, 1, 1).chunk(3, dim=1)[1], ones(1, 3), padding=1),
+        lambda m: F.conv2d(m.repeat(1, 3, 1, 1), ones(3, 3), padding=1).clamp(0, 1).prod(1, keepdim=True),
+        lambda m: F.conv2d(m.repeat(1, 3, 1, 1), ones(3, 3), padding=1).clamp(0, 1).flip(1),
+        lambda m: F.conv2d(m.repeat(1, 3, 1, 1), ones(3, 3), padding=1) * torch.arange(3.0).view(3, 1, 1),
+    ],
+)
+def test_whatever_needs_a_wide_mask_it_is_computed_narrow(masked: Any) -> None:
+    model = traced(Layer(lambda s, x, m: s.conv(x * m) * masked(m)))
+    collapsed, _ = collapse_masks(model)
+    assert_same(model, collapsed)
+    path = analyse_mask_path(collapsed)
+    for node in collapsed.graph:
+        if node.op_type == "Conv" and node.outputs[0] in path.mask_only:
+            assert node.inputs[0].shape[1] < 3
+
+
 def test_a_wide_mask_that_widens_one_feature_stays_wide() -> None:
     model = traced(Layer(lambda s, x, m: s.conv(x)[:, :1] * F.conv2d(m, ones(1, 3), padding=1)))
     collapsed, _ = collapse_masks(model)
@@ -142,6 +163,47 @@ def test_a_wide_updated_mask_keeps_its_shape() -> None:
     model = traced(dividing_trained_scale(), mask_channels=3)
     collapsed, _ = collapse_masks(model)
     assert [run(each, inputs())[1].shape for each in (model, collapsed)] == [(1, 3, SIZE, SIZE)] * 2
+
+
+def test_clamping_twice_is_clipping_once() -> None:
+    # onnxscript's rule for this names the limits after the value, so that a second clamp of it lost its own.
+    def twice(layer: Layer, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        total = F.conv2d(mask, torch.ones(1, 1, 3, 3), padding=1)
+        return layer.conv(image * mask) * (9 / (total + 1e-8)) * total.clamp(0, 1), total.clamp(0, 1)
+
+    model = traced(Layer(twice))
+    assert operators(model)["Clip"] >= 1
+    assert "Min" not in operators(model)
+    normalised, _ = normalise_ratio(model)
+    assert_same(model, normalised)
+
+
+def test_a_factor_that_is_larger_than_the_other_gives_the_product_its_shape() -> None:
+    def mean_filled(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        mean = (image * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)
+        return layer.conv(image * mask + mean * (1 - mask))
+
+    model = traced(Layer(mean_filled))
+    normalised, _ = normalise_ratio(model)
+    assert_same(model, normalised)
+    shapes = {value.name: list(value.shape) for node in normalised.graph for value in node.outputs}
+    inferred = infer_types(normalised)
+    assert all(shapes[value.name] == list(value.shape) for node in inferred.graph for value in node.outputs)
+
+
+def test_a_window_that_is_no_number_is_not_taken_for_the_scale_of_a_ratio() -> None:
+    def corrected(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        ones = torch.ones(1, 1, 3, 3)
+        total, window = F.conv2d(mask, ones, padding=1), F.conv2d(torch.ones_like(mask), ones, padding=1)
+        return torch.tanh(layer.conv(image * mask) * (window / (total + 1e-8)) * total.clamp(0, 1))
+
+    model = traced(Layer(corrected))
+    normalised, report = normalise_ratio(model)
+    assert report.changed == []
+    half, _ = to_half_precision(normalised)
+    result = StrictFp16(half).run(inputs())
+    assert result.first_non_finite is None
+    assert np.abs(result.outputs["output"] - run(model, inputs())[0]).max() < 5e-3
 
 
 def test_ranges_of_constants_that_are_not_folded() -> None:

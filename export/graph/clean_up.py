@@ -4,14 +4,14 @@ The trace is made without the exporter's own optimisation, because that drops `+
 makes many partial convolutions divide 0 by 0. Only rules that change no value are applied here.
 """
 
+import logging
+
 import numpy as np
 import onnx_ir as ir
 import onnxscript.optimizer
-import onnxscript.rewriter
 from onnx_ir.passes import common
-from onnxscript.rewriter.rules.common import max_min_rule
 
-from .ir_tools import Array, add_constant, constant, replace_output
+from .ir_tools import Array, add_constant, constant, insert_before, replace_output
 from .masked_assignment import assignments_to_choices
 from .merge_slices import merge_slices
 from .single_precision import to_single_precision
@@ -38,7 +38,7 @@ def clean_up(model: ir.Model) -> ir.Model:
     drop_zero_terms(model.graph)
     assignments_to_choices(model.graph)
     merge_slices(model.graph)
-    onnxscript.rewriter.rewrite(model, pattern_rewrite_rules=[max_min_rule])
+    clamps_to_clips(model.graph)
     return remove_unused(infer_types(model))
 
 
@@ -93,6 +93,40 @@ def drop_zero_terms(graph: ir.Graph) -> None:
                 break
 
 
+def clamps_to_clips(graph: ir.Graph) -> None:
+    """Write `min(max(x, a), b)` for numbers a <= b as one Clip, in place."""
+    for node in list(graph):
+        if node.op_type != "Min" or node.domain or len(node.inputs) != 2:
+            continue
+        for inner, high in ((0, 1), (1, 0)):
+            upper, value = _one_number(node.inputs[high]), node.inputs[inner]
+            clamped = value.producer() if value is not None else None
+            if upper is None or clamped is None or clamped.op_type != "Max" or len(clamped.inputs) != 2:
+                continue
+            for source, low in ((0, 1), (1, 0)):
+                lower, operand = _one_number(clamped.inputs[low]), clamped.inputs[source]
+                if lower is None or operand is None or lower > upper or operand.shape != node.outputs[0].shape:
+                    continue
+                limits = [add_constant(graph, "limit", limit) for limit in (lower, upper)]
+                clip = insert_before(node, "Clip", [operand, *limits], like=node.outputs[0])
+                replace_output(node.outputs[0], clip)
+                graph.remove(node, safe=True)
+                break
+            break
+
+
+def _one_number(value: ir.Value | None) -> Array | None:
+    """A constant of one element, without axes."""
+    array = constant(value)
+    return array.reshape(()) if array is not None and array.size == 1 and array.dtype.kind == "f" else None
+
+
 def infer_types(model: ir.Model) -> ir.Model:
     """A copy of `model` in which types and shapes are filled in where they can be inferred."""
-    return common.ShapeInferencePass()(model.clone()).model
+    logger = logging.getLogger(common.ShapeInferencePass.__module__)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # of a graph with a shape it cannot follow, it prints the whole graph
+    try:
+        return common.ShapeInferencePass()(model.clone()).model
+    finally:
+        logger.setLevel(level)

@@ -15,6 +15,8 @@ its own plane::
 
     cat(a, b) * cat(m_1, m_2)  =  cat(a * m_1, b * m_2)
 
+Whatever else needs a wide mask gets the planes repeated.
+
 A value is left as it is where a rule does not apply; its users see it as before.
 """
 
@@ -42,7 +44,10 @@ POINTWISE = frozenset(
 BY_CHANNEL = frozenset({"AveragePool", "MaxPool", "Pad", "Resize", "Slice"})
 """Operators that treat every channel for itself and alike, if they are not told to do otherwise."""
 
-OVER_CHANNELS = frozenset({"ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"})
+COMPUTING = BY_CHANNEL | POINTWISE | {"Concat", "Conv", "Gather", "Split"}
+"""Operators whose wide result is worth making of a narrow one; what merely repeats a plane is not."""
+
+OVER_CHANNELS = frozenset({"ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"})
 """Operators that may take all channels together."""
 
 
@@ -66,12 +71,17 @@ class _Collapse:
         self.report = report
         self.narrow: dict[ir.Value, ir.Value] = {}
         self.groups: dict[ir.Value, Groups] = {}
+        self.widened: dict[ir.Value, ir.Value] = {}
 
     def visit(self, node: ir.Node) -> None:
-        if any(value in self.mask_path.image_dependent for value in node.outputs):
-            self._meet_features(node)
-        elif len(node.outputs) == 1 and not node.domain:
-            self._narrow_node(node)
+        if not any(value in self.mask_path.image_dependent for value in node.outputs):
+            if node.op_type == "Split":
+                self._split(node)
+            elif len(node.outputs) == 1 and not node.domain:
+                self._narrow_node(node)
+            if any(value in self.narrow for value in node.outputs):
+                return
+        self._meet_features(node)
 
     def finish_outputs(self) -> None:
         """Outputs of the graph keep their shape."""
@@ -103,7 +113,7 @@ class _Collapse:
         wide = channels(output)
         if wide is None:
             return
-        if node.op_type == "Expand":
+        if node.op_type in ("Expand", "Tile"):
             self._expand(node, output, wide)
         elif output in self.mask_path.mask_only:
             if node.op_type == "Conv":
@@ -114,6 +124,8 @@ class _Collapse:
                     self.report.refuse(node, reason)
             elif wide > 1 and node.op_type == "Concat":
                 self._concatenate(node, output)
+            elif node.op_type == "Slice" and _slice_of_channels(node) is not None:
+                self._cut(node, output)
             elif wide > 1 and node.op_type in BY_CHANNEL:
                 self._by_channel(node, output)
             elif wide > 1 and node.op_type in POINTWISE:
@@ -196,11 +208,55 @@ class _Collapse:
             fixed = np.concatenate([array[:1], number, array[2:]]).astype(np.int64)
             inputs[3] = add_constant(self.graph, "sizes", fixed)
             return True
-        if joined is None or joined.op_type != "Concat" or len(joined.inputs) != 4:
+        if joined is None or sizes is None:
             return False
-        parts = [*joined.inputs[:1], add_constant(self.graph, "channels", number), *joined.inputs[2:]]
+        limits = [add_constant(self.graph, f"axis_{axis}", np.array([axis], np.int64)) for axis in (0, 1, 2, 4)]
+        count_of_pictures = insert_before(node, "Slice", [sizes, limits[0], limits[1]], dtype=sizes.dtype)
+        places = insert_before(node, "Slice", [sizes, limits[2], limits[3]], dtype=sizes.dtype)
+        parts: list[ir.Value | None] = [count_of_pictures, add_constant(self.graph, "channels", number), places]
         inputs[3] = insert_before(node, "Concat", parts, {"axis": 0}, like=sizes)
         return True
+
+    def _holds_zeros_and_ones(self, narrow: ir.Value) -> bool:
+        """Whether a narrow value is a mask; its range is that of the wide one."""
+        wide = next((wide for wide, value in self.narrow.items() if value is narrow), narrow)
+        table = self.mask_path.tables.get(wide)
+        return table is not None and table.complete and set(table.values.tolist()) <= {0, 1}
+
+    def _cut(self, node: ir.Node, output: ir.Value) -> None:
+        """A slice of channels: the groups that reach into it."""
+        form, limits = self._form(node.inputs[0]), _slice_of_channels(node)
+        if form is None or limits is None or node.inputs[0] not in self.narrow:
+            return
+        start, end, _ = slice(*limits).indices(sum(form[1]))
+        self._take(node, form, start, end, output)
+
+    def _split(self, node: ir.Node) -> None:
+        form = self._form(node.inputs[0])
+        sizes = [channels(output) for output in node.outputs]
+        axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 0
+        if form is None or node.inputs[0] not in self.narrow or axis != 1 or None in sizes:
+            return
+        edges = np.cumsum([0, *(size or 0 for size in sizes)])
+        if edges[-1] == sum(form[1]):
+            for output, (start, end) in zip(node.outputs, itertools.pairwise(edges), strict=True):
+                self._take(node, form, int(start), int(end), output)
+
+    def _take(self, node: ir.Node, form: tuple[ir.Value, Groups], start: int, end: int, output: ir.Value) -> None:
+        """Channels `start` to `end` of a value with a narrow form."""
+        value, groups = form
+        edges = np.cumsum((0, *groups))
+        sizes = [max(0, min(end, int(high)) - max(start, int(low))) for low, high in itertools.pairwise(edges)]
+        taken = [index for index, size in enumerate(sizes) if size]
+        if not taken or channels(value) != len(groups):
+            return
+        if len(taken) < len(groups):
+            index = add_constant(self.graph, "groups", np.array(taken, np.int64))
+            cut = insert_before(node, "Gather", [value, index], {"axis": 1}, like=output)
+            assert output.shape is not None
+            cut.shape = ir.Shape([output.shape[0], len(taken), *list(output.shape)[2:]])
+            value = cut
+        self._set(output, value, tuple(sizes[index] for index in taken))
 
     def _reduce(self, node: ir.Node, output: ir.Value) -> None:
         form = self._form(node.inputs[0])
@@ -211,7 +267,9 @@ class _Collapse:
         value, groups = form
         if channels(value) != len(groups) or not keeps:
             return
-        if node.op_type in ("ReduceMax", "ReduceMin"):
+        if node.op_type == "ReduceProd" and not self._holds_zeros_and_ones(value):
+            return
+        if node.op_type in ("ReduceMax", "ReduceMin", "ReduceProd"):
             self._set(output, self._add(node, [value, node.inputs[1]], output, 1), (1,))
             return
         share = sum(groups) if node.op_type == "ReduceMean" else 1
@@ -261,6 +319,7 @@ class _Collapse:
         return narrow
 
     def _meet_features(self, node: ir.Node) -> None:
+        """Give a node that has no narrow form what it needs of narrow values, so that nothing else uses wide ones."""
         for index, value in enumerate(node.inputs):
             if value is None or value not in self.narrow:
                 continue
@@ -271,25 +330,45 @@ class _Collapse:
                 wide = channels(node.outputs[0])
                 if wide is not None and any(channels(operand) == wide for operand in others):
                     node.replace_input_with(index, narrow)
-            elif node.op_type == "Mul":
-                self._multiply_parts(node, index, groups)
+                    continue
+            if node.op_type != "Mul" or not self._multiply_parts(node, index, groups):
+                self._widen(node, index, value)
 
-    def _multiply_parts(self, node: ir.Node, index: int, groups: Groups) -> None:
+    def _widen(self, node: ir.Node, index: int, value: ir.Value) -> None:
+        """The wide value again, made of the narrow one, so that what computed it is no longer needed."""
+        narrow, groups = self.narrow[value], self.groups[value]
+        producer = value.producer()
+        if channels(narrow) != len(groups) or producer is None or producer.op_type not in COMPUTING:
+            return
+        if value not in self.widened:
+            places = np.repeat(np.arange(len(groups)), groups).astype(np.int64)
+            chosen = add_constant(self.graph, f"{value.name}_channels", places)
+            made = narrow.producer()
+            widened = ir.node("Gather", [narrow, chosen], {"axis": 1}, num_outputs=1)
+            widened.outputs[0].type, widened.outputs[0].shape = value.type, value.shape
+            assert made is not None
+            self.graph.insert_after(made, widened)
+            self.widened[value] = widened.outputs[0]
+        node.replace_input_with(index, self.widened[value])
+
+    def _multiply_parts(self, node: ir.Node, index: int, groups: Groups) -> bool:
+        """Whether a product with a mask of several groups became products of the parts of its features."""
         mask, feature = node.inputs[index], node.inputs[1 - index]
         joined = feature.producer() if feature is not None else None
         planes = self.narrow[mask].producer() if mask is not None else None
         if joined is None or joined.op_type != "Concat" or planes is None or planes.op_type != "Concat":
-            return
+            return False
         if joined.attributes["axis"].as_int() != 1 or tuple(channels(part) for part in joined.inputs) != groups:
-            return
+            return False
         if any(channels(plane) != 1 for plane in planes.inputs) or len(planes.inputs) != len(groups):
-            return
+            return False
         products: list[ir.Value | None] = [
             insert_before(node, "Mul", [part, plane], like=part)
             for part, plane in zip(joined.inputs, planes.inputs, strict=True)
         ]
         together = insert_before(node, "Concat", products, {"axis": 1}, like=node.outputs[0])
         ir.convenience.replace_all_uses_with(node.outputs[0], together)
+        return True
 
 
 def _sum_inputs(weight: Array, groups: Groups, convolution_groups: int) -> Array:
@@ -303,6 +382,15 @@ def _sum_inputs(weight: Array, groups: Groups, convolution_groups: int) -> Array
             seen = slice(max(start - part * inputs, 0), max(end - part * inputs, 0))
             summed[rows, group] = weight[rows, seen].astype(np.float64).sum(axis=1)
     return summed
+
+
+def _slice_of_channels(node: ir.Node) -> tuple[int, int] | None:
+    """First and last channel of a Slice that cuts channels alone, one by one."""
+    starts, ends, axes = (constant(value) for value in (*node.inputs[1:4], None, None, None)[:3])
+    steps = constant(node.inputs[4]) if len(node.inputs) > 4 else np.ones(1)
+    if starts is None or ends is None or axes is None or steps is None or axes.tolist() not in ([1], [-3]):
+        return None
+    return (int(starts[0]), int(ends[0])) if steps.tolist() == [1] else None
 
 
 def _pads_places(node: ir.Node) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from .intervals import fits_fp16
-from .ir_tools import add_constant, constant, insert_before, only_use, replace_output
+from .ir_tools import add_constant, constant, insert_before, insert_pointwise, only_use, replace_output
 from .mask_path import MaskPath, analyse_mask_path
 
 POINTWISE_BETWEEN = ("Add", "Sub", "Relu", "LeakyRelu")
@@ -55,7 +55,7 @@ def _gather_factors(graph: ir.Graph, mask_path: MaskPath) -> None:
             source, inner_factor = _factors(inner, mask_path)
             if source is None or inner_factor is None or {factor, inner_factor}.isdisjoint(mask_path.mask_only):
                 break
-            gathered = insert_before(node, "Mul", [inner_factor, factor], like=_larger(inner_factor, factor))
+            gathered = insert_pointwise(node, "Mul", [inner_factor, factor], inner_factor)
             mask_path = mask_path.with_mask_value(gathered)
             node.replace_input_with(0, source)
             node.replace_input_with(1, gathered)
@@ -99,7 +99,7 @@ def _mask_at_once(graph: ir.Graph, mask_path: MaskPath) -> None:
             if product is None or ratio is None:
                 continue
             masked = _choose(graph, product, mask, ratio, kept) if kept else None
-            masked = masked or insert_before(product, "Mul", [ratio, mask], like=_larger(ratio, mask))
+            masked = masked or insert_pointwise(product, "Mul", [ratio, mask], ratio)
             product.replace_input_with(1 if product.inputs[1] is ratio else 0, masked)
 
 
@@ -107,7 +107,7 @@ def _choose(graph: ir.Graph, anchor: ir.Node, condition: ir.Value, ratio: ir.Val
     """`where(condition, ratio, 0)`, or with `kept` 2 `where(condition, 0, ratio)`, before `anchor`."""
     zero = add_constant(graph, "zero", np.array(0, dtype=np.float32))
     inputs: list[ir.Value | None] = [condition, ratio, zero] if kept == 1 else [condition, zero, ratio]
-    return insert_before(anchor, "Where", inputs, like=_larger(ratio, condition), dtype=ratio.dtype)
+    return insert_pointwise(anchor, "Where", inputs, ratio)
 
 
 def _maskings(node: ir.Node, mask_path: MaskPath) -> Iterator[tuple[ir.Value, ir.Value, int]]:
@@ -144,9 +144,3 @@ def operands_of_product(node: ir.Node, mask_path: MaskPath) -> tuple[ir.Value | 
     feature = [value for value in node.inputs if value in mask_path.image_dependent]
     masks = [value for value in node.inputs if value in mask_path.mask_only]
     return (feature[0] if len(feature) == 1 else None), (masks[0] if len(masks) == 1 else None)
-
-
-def _larger(first: ir.Value, second: ir.Value) -> ir.Value:
-    """Of two values that broadcast, the one with more static channels, for the type and about the shape."""
-    sizes = [value.shape[1] if value.shape is not None and len(value.shape) == 4 else 0 for value in (first, second)]
-    return second if isinstance(sizes[1], int) and isinstance(sizes[0], int) and sizes[1] > sizes[0] else first

@@ -155,6 +155,11 @@ def _rounded(rounding: Callable[[float], int], number: float) -> float:
     return float(rounding(number)) if math.isfinite(number) else number
 
 
+def _product_of_fractions(_: ir.Node, operands: list[Interval]) -> Interval:
+    """Of numbers between 0 and 1, as masks are."""
+    return (0.0, 1.0) if 0 <= operands[0][0] and operands[0][1] <= 1 else UNKNOWN
+
+
 def _same(_: ir.Node, operands: list[Interval]) -> Interval:
     return operands[0]
 
@@ -219,6 +224,7 @@ RULES: dict[str, Callable[[ir.Node, list[Interval]], Interval]] = {
     "MaxPool": _hull_with_zero,
     "Pad": _pad,
     "ReduceSum": _reduce_sum,
+    "ReduceProd": _product_of_fractions,
     "ConstantOfShape": _constant_of_shape,
     **dict.fromkeys(TRUTH, _truth),
     "Equal": _equal,

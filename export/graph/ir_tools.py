@@ -60,6 +60,28 @@ def replace_output(old: ir.Value, new: ir.Value) -> None:
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
 
 
+def insert_pointwise(
+    anchor: ir.Node, op: str, inputs: list[ir.Value | None], like: ir.Value, *, name: str | None = None
+) -> ir.Value:
+    """Insert a pointwise node before `anchor`: of the type of `like`, and of the shape its operands broadcast to."""
+    output = insert_before(anchor, op, inputs, dtype=like.dtype, name=name)
+    output.shape = _broadcast([value.shape if value is not None else None for value in inputs])
+    return output
+
+
+def _broadcast(shapes: list[ir.Shape | None]) -> ir.Shape | None:
+    if any(shape is None for shape in shapes):
+        return None
+    known = [list(shape) for shape in shapes if shape is not None]
+    rank = max(map(len, known))
+    padded = [[1] * (rank - len(sizes)) + sizes for sizes in known]
+    result = []
+    for sizes in zip(*padded, strict=True):
+        wider = [size for size in sizes if size != 1]
+        result.append(wider[0] if wider else 1)
+    return ir.Shape(result)
+
+
 def is_float(value: ir.Value | None) -> bool:
     """Whether a value is known to hold floating-point numbers."""
     return value is not None and value.dtype in FLOATS

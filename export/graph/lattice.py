@@ -147,6 +147,7 @@ _RULES: dict[str, Callable[[ir.Node, list[float | None]], float | None]] = {
     "Mul": _product,
     "Pad": _padded,
     "ReduceMean": _mean,
+    "ReduceProd": lambda _, steps: 1.0 if steps[0] == 1 else None,
     "Resize": _resized,
     "Where": _chosen,
 }

@@ -88,7 +88,7 @@ def find_divisor(value: ir.Value, mask_path: MaskPath) -> ir.Value | None:
         divisor = {"Div": 1, "Reciprocal": 0, "Pow": 0}.get(node.op_type)
         if divisor is not None and node.inputs[divisor] in mask_path.mask_only and _divides(node):
             return node.inputs[divisor]
-        if node.op_type in ("Mul", "Cast", "Identity", "Where", "Clip", "Expand", "Div"):
+        if node.op_type in ("Mul", "Cast", "Identity", "Where", "Clip", "Expand", "Div", "Sqrt"):
             waiting += [operand for operand in node.inputs if operand is not None]
     return None
 
@@ -98,13 +98,13 @@ def _divides(node: ir.Node) -> bool:
     return node.op_type != "Pow" or (exponent is not None and bool((exponent < 0).all()))
 
 
-def value_where_all_is_known(value: ir.Value, mask_path: MaskPath) -> float | None:
+def value_where_all_is_known(value: ir.Value, divisor: ir.Value, mask_path: MaskPath) -> float | None:
     """What a ratio is where its mask sum is as large as it gets; of a sum of holes, where it is as small.
 
-    None where that is not one positive number.
+    None where that is not one positive number, or where the ratio is no function of the sum that it is divided by.
     """
-    table = mask_path.tables.get(value)
-    if table is None:
+    table, divided = mask_path.tables.get(value), mask_path.tables.get(divisor)
+    if table is None or divided is None or table.root is not divided.root:
         return None
     ends = (float(table.values[-1]), float(table.values[0]))
     return next((end for end in ends if end > 0 and math.isfinite(end)), None)

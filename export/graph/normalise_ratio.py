@@ -47,7 +47,7 @@ def ratio_where_all_is_known(node: ir.Node, mask_path: MaskPath) -> float | None
     divisor = find_divisor(ratio, mask_path) if ratio is not None else None
     if ratio is None or divisor is None:
         return None
-    known = value_where_all_is_known(ratio, mask_path)
+    known = value_where_all_is_known(ratio, divisor, mask_path)
     return known if known is not None and not NORMAL[0] <= known <= NORMAL[1] else None
 
 
