@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inpaintrt.runtime.bundle import Bundle
 from inpaintrt.runtime.console import BAD_VERDICT, command_line, print_json, progress, say
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ def validate_engines(
         typer.Option(help="The factory that was exported, FILE.py:FACTORY, if it was one.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the masks and synthetic pictures.", min=0)] = 0,
+    gates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also write pictures of gates and mask planes to reports/gates: a name such as gate-07, or a pattern "
+            "such as 'gate-*'; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
 ) -> None:
     """Compare every model and engine of a bundle with PyTorch on the mask corpus. Exit code 1 if any fails.
@@ -52,6 +61,11 @@ def validate_engines(
             bundle, network=network, checkpoint=checkpoint, images=images, seed=seed, on_progress=on_progress
         )
     _summarise(report, bundle)
+    if gates:
+        from .gates import write_gates  # only where it is asked for
+
+        for path in write_gates(Bundle.open(bundle), gates, images, seed):
+            say(str(path))
     if as_json:
         print_json(report.to_dict())
     if not report.passed:
