@@ -1,4 +1,4 @@
-"""DeepFillv2 at its real width: how close the exported graph is to PyTorch, and what a large picture takes.
+"""DeepFillv2 at its real width: how close its graphs are to PyTorch, and what a large picture takes.
 
 ::
 
@@ -23,6 +23,7 @@ from inpaintrt.export import export_onnx
 from inpaintrt.export.networks import DeepFillV2
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.backends.onnx_runtime import open_session
+from inpaintrt.validation import validate
 from inpaintrt.validation.metrics import relative_l2
 from tests.deepfill_originals import trained_scale
 from tests.test_deepfill import picture
@@ -50,6 +51,18 @@ def errors(network: DeepFillV2, bundle: Bundle, cases: list[tuple[int, int]]) ->
     return found
 
 
+def half_precision(network: DeepFillV2, folder: Path) -> dict[str, Any]:
+    """The FP16 graph on the mask corpus, every value rounded."""
+    bundle = export_onnx(network, folder, interface=network.interface(), size=(256, 256))
+    report = validate(bundle.path, network=network)
+    strict = next(candidate for candidate in report.candidates if "every value rounded" in candidate.name)
+    return {
+        "share_of_multiply_adds": bundle.onnx("fp16").details["fp16_share_of_multiply_adds"],
+        "result": strict.result,
+        "checks": {check.name: {"value": check.value, "reason": check.reason} for check in strict.checks},
+    }
+
+
 def fill_large(folder: str) -> None:
     """Fill one large picture, in a process of its own, and print its peak memory in GiB."""
     rng = np.random.default_rng(0)
@@ -73,6 +86,7 @@ def main() -> None:
             bundle = export_onnx(network, folder / f"{size}-{count}", size=(size, size), batch=count, **options)
             for case, error in errors(network, bundle, [(size, count)]).items():
                 result["relative_l2"][f"static {case}"] = error
+        result["fp16"] = half_precision(network, folder / "half")
         bundle = export_onnx(network, folder / "dynamic", dynamic=(256, 256, 512), batch=(1, 1, 3), **options)
         for case, error in errors(network, bundle, [(256, 1), (256, 3), (512, 1), (512, 3)]).items():
             result["relative_l2"][f"dynamic {case}"] = error

@@ -96,7 +96,8 @@ def export_onnx(
 ) -> None:
     """Export a trained inpainting network to ONNX: FP32, and FP16 whose mask path stays exact.
 
-    Known checkpoint families: inpaintrt, naoto0804 (pytorch-inpainting-with-partial-conv). Options about the network
+    Known checkpoint families: inpaintrt, naoto0804 (pytorch-inpainting-with-partial-conv), nipponjo and nipponjo-tf
+    (deepfillv2-pytorch), mmagic-deepfillv2. Options about the network
     default to what its family or its `interface` attribute says.
 
     Example: export-onnx network.ckpt -o places --dynamic 256,512,1024

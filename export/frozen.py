@@ -38,7 +38,8 @@ def freeze(network: nn.Module, mask_channels: int, size_multiple: int) -> nn.Mod
     Raises:
         NetworkError: naming the class and its source, if the network still gives something else with constant weights.
     """
-    if not any(_has_library_norm(module) or _may_rewrite(module) for module in network.modules()):
+    kinds = {type(module) for module in network.modules()}  # to read the source of each class takes a while
+    if not any(map(_has_library_norm, network.modules())) and not any(map(_may_rewrite, kinds)):
         return network
     _detach_computed_weights(network)
     frozen = copy.deepcopy(network)
@@ -91,11 +92,11 @@ def _remove_library_norms(module: nn.Module) -> None:
             remove_weight_norm(module, hook.name)
 
 
-def _may_rewrite(module: nn.Module) -> bool:
-    if type(module).__module__.startswith("torch."):
+def _may_rewrite(kind: type[nn.Module]) -> bool:
+    if kind.__module__.startswith("torch."):
         return False
     try:
-        source = inspect.getsource(type(module))
+        source = inspect.getsource(kind)
     except (OSError, TypeError):
         return False
     return any(sign in source for sign in SIGNS)
@@ -131,7 +132,7 @@ def _replace_rewriter(network: nn.Module, module: nn.Module) -> nn.Module:
     target = module
     if type(module).forward in [kind.forward for kind in PLAIN]:
         for parent in network.modules():
-            if list(parent.children()) == [module] and _may_rewrite(parent):
+            if list(parent.children()) == [module] and _may_rewrite(type(parent)):
                 target = parent
     plain = _plain(module)
     if target is network:

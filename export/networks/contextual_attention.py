@@ -21,7 +21,7 @@ The patches q are divided by their norms before the product as well, and the sco
 product is of vectors no longer than 1, which FP16 holds whatever the features are, and what follows is FP32.
 
 Memory and cost grow with the square of the number of places, which is H*W/64 for a picture of H x W: at 512x512 the
-scores are 64 MiB for each picture, at 1024x1024 1 GiB, of which the layer holds about five quarters at once in each of
+scores are 64 MiB for each picture, at 1024x1024 1 GiB. Of these the layer holds about a quarter at once, in each of
 several copies, as it works on a quarter of the places q at a time.
 """
 
