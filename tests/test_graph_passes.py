@@ -165,6 +165,18 @@ def test_a_wide_updated_mask_keeps_its_shape() -> None:
     assert [run(each, inputs())[1].shape for each in (model, collapsed)] == [(1, 3, SIZE, SIZE)] * 2
 
 
+def test_equal_channels_of_a_constant_are_stored_once() -> None:
+    def padded(layer: Layer, image: Tensor, mask: Tensor) -> Tensor:
+        known = F.conv2d(torch.ones(2, 3, SIZE, SIZE), torch.ones(3, 3, 3, 3), padding=1)
+        return layer.conv(image * mask) * (27 / known)[:1]
+
+    model = traced(Layer(padded))
+    planes = [
+        value.const_value.shape for value in model.graph.initializers.values() if value.const_value.size >= SIZE**2
+    ]
+    assert [list(shape) for shape in planes] == [[1, 1, SIZE, SIZE]]
+
+
 def test_clamping_twice_is_clipping_once() -> None:
     # onnxscript's rule for this names the limits after the value, so that a second clamp of it lost its own.
     def twice(layer: Layer, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -48,19 +48,32 @@ def remove_unused(model: ir.Model) -> ir.Model:
 
 
 def broadcast_constants(graph: ir.Graph) -> None:
-    """Let a number broadcast, in place, where the trace gives it the shape of its partner first.
+    """Let a constant broadcast, in place, where the trace gives it the shape of its partner first.
 
     `zeros_like(features)` is traced as an expansion to the shape of the features, which hides that it is zero and
-    makes the features have two users.
+    makes the features have two users. The ratio of a layer that is called without a mask is a constant with as many
+    equal channels as the features.
     """
     for node in graph:
         if node.op_type not in BROADCASTING or node.outputs[0].shape is None:
             continue
         for index, value in enumerate(node.inputs):
             number = _expanded_number(value)
+            number = _one_of_equals(constant(value)) if number is None else number
             others = [operand for place, operand in enumerate(node.inputs) if place != index and operand is not None]
             if number is not None and any(operand.shape == node.outputs[0].shape for operand in others):
                 node.replace_input_with(index, add_constant(graph, f"{value.name if value else ''}_number", number))
+
+
+def _one_of_equals(array: Array | None) -> Array | None:
+    """A constant over [N,C,H,W] with one picture or channel in place of many that are equal; None if none are."""
+    if array is None or array.ndim != 4:
+        return None
+    narrow = array
+    for axis in (0, 1):
+        first = narrow.take([0], axis=axis)
+        narrow = first if bool((narrow == first).all()) else narrow
+    return narrow if narrow.size < array.size else None
 
 
 def _expanded_number(value: ir.Value | None) -> Array | None:
