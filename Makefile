@@ -5,7 +5,11 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 PHOTO_PACKAGES := mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
 
-.PHONY: demo test lint bench environment photos train evaluate pictures cpp-packages cpp-check clean
+# ONNX Runtime's two packages are one module, and the one for GPUs must come last.
+GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
+	&& $(BIN)/pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
+
+.PHONY: demo test lint bench environment photos train evaluate pictures gpu cpp-packages cpp-check clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +53,10 @@ cpp-packages:  ## what runtime/cpp is built and tested with and is not installed
 
 cpp-check: environment  ## the long checks of runtime/cpp: sanitizers and 10,000 altered bundles; about ten minutes
 	$(BIN)/python -m tests.cpp_build
+
+gpu: environment  ## on a machine with an NVIDIA GPU: build, validate and measure; about 8 minutes
+	-if command -v nvidia-smi > /dev/null; then $(GPU_LIBRARIES); fi  # what cannot be had is said by the benchmark
+	$(BIN)/python -m benchmarks.gpu
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

@@ -14,7 +14,6 @@ export itself takes is measured as well, on top of PyTorch's trace. Results go t
 import json
 import platform
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -39,6 +38,7 @@ from inpaintrt.runtime.bundle import Bundle, Profile
 from inpaintrt.runtime.errors import BackendError
 from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, irregular_mask
 from inpaintrt.validation.metrics import relative_l2
+from inpaintrt.validation.timing import time_in_turns
 from tests.deepfill_originals import Port, port
 from tests.foreign import dividing_trained_scale
 
@@ -67,18 +67,6 @@ def export_all(network: nn.Module, interface: Interface, folder: Path, size: int
             loaded.network, folder / "checkpoint", interface=loaded.interface, **options
         ),
     }
-
-
-def time_in_turns(candidates: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, all candidates in every round, after one round of warm-up."""
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for number in range(rounds + 1):
-        for name, call in candidates.items():
-            start = time.perf_counter()
-            call()
-            if number:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
 
 
 def measure(name: str, size: int, layers: int, rounds: int, threads: int) -> dict[str, Any]:

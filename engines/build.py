@@ -5,6 +5,7 @@ in FP32 is there for its accuracy: mask sums must stay integers.
 """
 
 import contextlib
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from inpaintrt.runtime.errors import BackendError, EngineBuildError
 
 from .targets import compute_capability
 
-OPTIONS = {"strongly_typed": True, "tf32": False}
+OPTIONS = {"strongly_typed": True, "tf32": False, "marked": True}
 """Builder options; part of an engine's key."""
 
 OnProgress = Callable[[float], None]
@@ -47,6 +48,14 @@ def select_library(backend: str) -> Any:
             f"this process already uses Polygraphy with the other library; build {backend} in a new one"
         )
     return library
+
+
+def mark_of(onnx_sha256: str) -> str:
+    """The name that an engine's network gets, by which the engine tells what model it was built from.
+
+    The libraries keep it in plain bytes, so that a file that took another one's place is found out without a GPU.
+    """
+    return f"inpaintrt onnx {onnx_sha256}"
 
 
 def build_engine(
@@ -93,9 +102,15 @@ def build_engine(
     config = PostprocessConfig(config, lambda builder, network, config: clear_tf32(library, config))
     # TensorRT 11 and later TensorRT-RTX know nothing but strongly typed networks and dropped the flag.
     flags = {"strongly_typed": True} if hasattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") else {}
+
+    def marked_network() -> Any:
+        builder, network, parser = NetworkFromOnnxBytes(model, **flags)()
+        network.name = mark_of(hashlib.sha256(model).hexdigest())
+        return builder, network, parser
+
     with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), collect_errors(library) as errors:
         try:
-            engine = bytes(EngineBytesFromNetwork(NetworkFromOnnxBytes(model, **flags), config)())
+            engine = bytes(EngineBytesFromNetwork(marked_network, config)())
         except Exception as error:  # Polygraphy's own and the library's
             words = errors[0] if errors else str(error).strip().splitlines()[-1]
             raise EngineBuildError(f"{backend} cannot build an engine for {target}: {words}") from error

@@ -186,7 +186,9 @@ def _add(order: _Order, key: str, data: bytes) -> Artifact:
     artifact = bundles.describe_file(
         data, order.path(key), "engine", order.model.precision,
         backend=order.backend, backend_version=order.version, target=order.target, key=key,
-        details={"onnx_sha256": order.model.sha256},
+        details={
+            "onnx_sha256": order.model.sha256, "marked": build.mark_of(order.model.sha256).encode() in data
+        },
     )  # fmt: skip
     with bundles.stage(order.directory, "new.engine", data) as staged, bundles.lock(order.directory):
         bundle = Bundle.open(order.directory)

@@ -1,4 +1,4 @@
-"""Makes the example photo and mask, and the README's picture from them: before, mask, after.
+"""Makes the pictures of the docs: the mask corpus; the example photo and mask, and from them before, mask, after.
 
 The photo is `chelsea` from scikit-image (CC0, by Stefan van der Walt), which no training crop was taken from. Its mask
 is an irregular one of the corpus, 10-20 % holes.
@@ -8,19 +8,37 @@ from pathlib import Path
 
 import numpy as np
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from inpaintrt.runtime import Inpainter
-from inpaintrt.validation.masks import irregular_mask
+from inpaintrt.validation.masks import irregular_mask, mask_corpus
 
 HERE = Path(__file__).parent
 BUNDLE = HERE.parent / "build" / "demo"
 GAP = 8
 SEED = 1
+SIDE, COLUMNS, CAPTION = 144, 7, 18
+"""Pixels of a mask in the contact sheet, masks in a row, and pixels of the line below each."""
+
+
+def contact_sheet() -> Image.Image:
+    """The mask corpus, holes black, each mask with its name and hole ratio below."""
+    cases = mask_corpus(SIDE, SIDE)
+    rows = -(-len(cases) // COLUMNS)
+    cell = (SIDE + GAP, SIDE + CAPTION + GAP)
+    sheet = Image.new("L", (COLUMNS * cell[0] + GAP, rows * cell[1] + GAP), 255)
+    draw = ImageDraw.Draw(sheet)
+    for number, case in enumerate(cases):
+        left, top = GAP + number % COLUMNS * cell[0], GAP + number // COLUMNS * cell[1]
+        sheet.paste(Image.fromarray(np.where(case.hole, np.uint8(0), np.uint8(255))), (left, top))
+        draw.rectangle((left - 1, top - 1, left + SIDE, top + SIDE), outline=160)
+        draw.text((left, top + SIDE + 3), case.name.replace("irregular ", ""), fill=0)
+    return sheet.quantize(4)
 
 
 def main() -> None:
-    """Write photo.png, mask.png and docs/before-mask-after.png; needs the bundle of `make demo`."""
+    """Write docs/mask-corpus.png, photo.png, mask.png and docs/before-mask-after.png (needs `make demo`'s bundle)."""
+    contact_sheet().save(HERE.parent / "docs" / "mask-corpus.png", optimize=True)
     photo = np.array(skimage.data.chelsea())
     hole = irregular_mask(*photo.shape[:2], (0.1, 0.2), np.random.default_rng(SEED))
     Image.fromarray(photo).save(HERE / "photo.png", optimize=True)

@@ -127,7 +127,7 @@ def test_a_network_with_a_checkpoint_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_bad_verdict_is_exit_code_1(bundle: Bundle) -> None:
-    from .test_validation import rewrite, scale_a_weight
+    from .alterations import rewrite, scale_a_weight
 
     rewrite(bundle, "fp16", scale_a_weight(1.05))
     done = run("validate-engines", bundle.path, code=1)

@@ -35,7 +35,8 @@ def test_the_wheel_holds_every_module(tmp_path: Path, sources: Path) -> None:
         entry_points = content.read(next(name for name in content.namelist() if name.endswith("entry_points.txt")))
     modules = {f"inpaintrt/{path.relative_to(ROOT)}" for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
     typed = {f"inpaintrt/{folder}/py.typed" for folder in FOLDERS}
-    assert held == modules | typed
+    templates = {f"inpaintrt/validation/templates/report.{kind}.jinja" for kind in ("html", "md")}
+    assert held == modules | typed | templates
     for command in (b"export-onnx", b"build-engines", b"validate-engines", b"inpaint", b"train-inpainter"):
         assert command + b" = " in entry_points
 

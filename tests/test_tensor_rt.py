@@ -101,6 +101,9 @@ class Context:
         self.shapes[name] = tuple(shape)
         return max(shape) <= 64
 
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return self.shapes["image"]
+
     def set_tensor_address(self, name: str, address: int) -> None:
         self.addresses[name] = address
 

@@ -1,4 +1,4 @@
-"""Candidates: every artifact of a bundle, on everything that can run it here."""
+"""Candidates: every artifact of a bundle, on all that can run it here; and PyTorch's own FP16 to compare with."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,104 +9,86 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from inpaintrt.runtime.backends import Backend
-from inpaintrt.runtime.backends.gpu import load_library, local_target
+from inpaintrt.runtime.backends.choice import fitting_engines
 from inpaintrt.runtime.backends.onnx_runtime import check_device, open_session
 from inpaintrt.runtime.bundle import Artifact, Bundle
-from inpaintrt.runtime.errors import BackendError
 
 from .cases import Reference, TorchReference
-from .metrics import CaseMetrics, composite_metrics, relative_l2
 from .strict_fp16 import StrictFp16, add_outputs
 
 PROBES = ("output", "updated_mask")
+
+STRICT = "onnx fp16, every value rounded"
+TORCH_FP16 = "PyTorch fp16, for comparison"
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a candidate gave for a batch: tensors by name, and what was noticed inside where every value is watched."""
+
+    tensors: dict[str, NDArray[Any]]
+    non_finite_at: str | None = None
+    underflow_at: str | None = None
 
 
 class Runner(Protocol):
     """Runs a candidate on a reference's inputs."""
 
-    def __call__(self, reference: Reference) -> tuple[dict[str, NDArray[Any]], str | None]:
-        """Values by name (`composite`, `output`, `updated_mask`, as far as shown), and the first non-finite node."""
+    def __call__(self, reference: Reference) -> Values:
+        """The values of one batch."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An artifact, what runs it, and how to start it; `open` raises `BackendError` where that is not possible here."""
+    """What is compared with PyTorch in FP32.
+
+    Args:
+        name: for the reader.
+        precision: `fp32` or `fp16`.
+        artifact: None for PyTorch itself, which is shown for comparison and never judged.
+        shows: the tensors it must give.
+        open: starts it; raises `BackendError` where that is not possible here.
+    """
 
     name: str
-    artifact: Artifact
+    precision: str
+    artifact: Artifact | None
+    shows: tuple[str, ...]
     open: Callable[[], Runner]
 
 
-def find_candidates(bundle: Bundle) -> Iterator[Candidate]:
+def find_candidates(bundle: Bundle, torch_reference: TorchReference) -> Iterator[Candidate]:
     """All candidates of a bundle, those that cannot run here included."""
+    has_mask = bundle.interface.updated_mask_output is not None
+    inner = ("output", "updated_mask") if has_mask else ("output",)
+    everything = tuple(dict.fromkeys((*bundle.interface.outputs, *inner)))
     for artifact in bundle.artifacts:
+        precision = str(artifact.precision)
         if artifact.kind == "onnx":
             for device in ("cpu", "cuda"):
                 yield Candidate(
-                    f"onnx {artifact.precision} on onnxruntime {device}", artifact,
+                    f"onnx {precision} on onnxruntime {device}", precision, artifact, everything,
                     lambda artifact=artifact, device=device: _open_onnx(bundle, artifact, device),  # type: ignore[misc]
                 )  # fmt: skip
-            if artifact.precision == "fp16":
+            if precision == "fp16":
                 yield Candidate(
-                    "onnx fp16, every value rounded", artifact,
+                    STRICT, precision, artifact, everything,
                     lambda artifact=artifact: _open_strict(bundle, artifact),  # type: ignore[misc]
                 )  # fmt: skip
         elif artifact.kind == "engine":
             yield Candidate(
-                f"{artifact.backend} {artifact.backend_version} {artifact.precision} for {artifact.target}", artifact,
+                f"{artifact.backend} {artifact.backend_version} {precision} for {artifact.target}", precision, artifact,
+                bundle.interface.outputs,
                 lambda artifact=artifact: _open_engine(bundle, artifact),  # type: ignore[misc]
             )  # fmt: skip
+    yield Candidate(TORCH_FP16, "fp16", None, inner, lambda: _open_torch(torch_reference))
 
 
-def measure(runner: Runner, reference: Reference, torch_reference: TorchReference) -> list[CaseMetrics]:
-    """Run one batch and compare, one entry for each picture."""
-    values, non_finite_at = runner(reference)
-    batch = reference.batch
-    composed = torch_reference.compose(batch, values["output"]) if "output" in values else None
-    result = []
-    for index, name in enumerate(batch.names):
-        entries: dict[str, Any] = {}
-        output = _expect(values, "output", reference.output.shape)
-        if output is not None:
-            entries["relative_l2"] = relative_l2(output[index], reference.output[index])
-            entries["finite"] = bool(np.isfinite(output[index]).all()) and non_finite_at is None
-            entries["non_finite_at"] = non_finite_at
-        if reference.updated_mask is not None:
-            updated = _expect(values, "updated_mask", reference.updated_mask.shape)
-            if updated is not None:
-                entries["mask_equal"] = bool((updated[index] == reference.updated_mask[index]).all())
-        composite = _expect(values, "composite", reference.composite.shape)
-        if composite is not None:
-            entries |= composite_metrics(
-                composite[index], reference.composite[index], batch.image[index], batch.hole[index],
-                reference.picture[index], reference.disturbed_picture[index],
-            )  # fmt: skip
-            if composed is not None:
-                entries["composition_difference"] = int(np.abs(composite[index].astype(int) - composed[index]).max())
-        result.append(CaseMetrics(name, **entries))
-    return result
-
-
-def _expect(values: dict[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """A shown value, whose shape must be the reference's."""
-    value = values.get(name)
-    if value is not None and value.shape != shape:
-        raise ShapeError(f"{name} has shape {value.shape}, PyTorch's is {shape}")
-    return value
-
-
-class ShapeError(Exception):
-    """A candidate gave a tensor of another shape than PyTorch: it fails."""
-
-
-def _inputs(bundle: Bundle, reference: Reference) -> dict[str, NDArray[Any]]:
-    """What the deployed network takes; one whose mask is fixed takes none."""
-    inputs: dict[str, NDArray[Any]]
+def inputs_for(bundle: Bundle, reference: Reference) -> dict[str, NDArray[Any]]:
+    """What the bundle's network takes for a batch, by name; one whose mask is fixed takes none."""
+    inputs: dict[str, NDArray[Any]] = {"image": reference.network_image, "mask": reference.network_mask}
     if bundle.interface.io == "image":
         inputs = {"image": reference.batch.image, "mask": _any_non_zero(reference.batch.hole)}
-    else:
-        inputs = {"image": reference.network_image, "mask": reference.network_mask}
     return {name: inputs[name] for name in bundle.interface.inputs}
 
 
@@ -123,8 +105,8 @@ def _open_onnx(bundle: Bundle, artifact: Artifact, device: str) -> Runner:
     session = open_session(ir.to_proto(model).SerializeToString(), device)
     names = [value.name for value in session.get_outputs()]
 
-    def run(reference: Reference) -> tuple[dict[str, NDArray[Any]], str | None]:
-        return dict(zip(names, session.run(names, _inputs(bundle, reference)), strict=True)), None
+    def run(reference: Reference) -> Values:
+        return Values(dict(zip(names, session.run(names, inputs_for(bundle, reference)), strict=True)))
 
     return run
 
@@ -132,27 +114,24 @@ def _open_onnx(bundle: Bundle, artifact: Artifact, device: str) -> Runner:
 def _open_strict(bundle: Bundle, artifact: Artifact) -> Runner:
     strict = StrictFp16(ir.from_proto(onnx.load_from_string(bundle.file(artifact))), PROBES)
 
-    def run(reference: Reference) -> tuple[dict[str, NDArray[Any]], str | None]:
-        result = strict.run(_inputs(bundle, reference))
-        return result.outputs, result.first_non_finite
+    def run(reference: Reference) -> Values:
+        result = strict.run(inputs_for(bundle, reference))
+        return Values(result.outputs, result.first_non_finite, result.first_underflow)
 
     return run
 
 
 def _open_engine(bundle: Bundle, artifact: Artifact) -> Runner:
-    if bundle.interface.io != "image":
-        raise BackendError("the runtime runs engines of --io image bundles")
-    target = local_target()
-    if artifact.target != target:
-        raise BackendError(f"the engine is for {artifact.target}, this GPU is {target}")
-    version = load_library(str(artifact.backend)).__version__
-    if artifact.backend_version != version:
-        raise BackendError(f"the engine is for version {artifact.backend_version}, {version} is installed")
+    fitting_engines([artifact], str(artifact.backend))
     from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend  # only with a GPU
 
-    backend: Backend = TensorRTBackend(bundle, artifact)
+    backend = TensorRTBackend(bundle, artifact)
 
-    def run(reference: Reference) -> tuple[dict[str, NDArray[Any]], str | None]:
-        return {"composite": backend.run(_inputs(bundle, reference))}, None
+    def run(reference: Reference) -> Values:
+        return Values(backend.run_tensors(inputs_for(bundle, reference)))
 
     return run
+
+
+def _open_torch(torch_reference: TorchReference) -> Runner:
+    return lambda reference: Values(dict(torch_reference.run_half(reference.batch)))

@@ -1,71 +1,50 @@
 """`validate`: the gate between a trained network and production."""
 
-import json
-import platform
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
 
-from inpaintrt.export.deployed import TensorNetwork
-from inpaintrt.export.exporter import evaluating
-from inpaintrt.export.interface import Interface
-from inpaintrt.export.source import check_same_weights, find_again
-from inpaintrt.runtime import bundle as bundles
 from inpaintrt.runtime.bundle import Bundle
 from inpaintrt.runtime.errors import BackendError, BundleError
 
-from .candidates import Candidate, Runner, ShapeError, find_candidates, measure
-from .cases import TorchReference, make_batches
-from .checks import Check, Result, Tolerances, judge, verdict
-from .metrics import CaseMetrics
-from .pictures import PictureSource, find_pictures
+from .baseline import compare_with_baseline
+from .candidates import TORCH_FP16, Candidate, Runner, find_candidates
+from .checks import Check, fp16_error, judge, verdict
+from .comparison import ComparedPicture, WrongTensorError, compare
+from .job import Job, OnProgress, Plan, make_plan, open_job
+from .provenance import check_provenance
+from .report import PARITY, CandidateReport, ValidationReport, describe_check, environment, plain_json, store_json
+from .tolerances import ChosenTolerances, Tolerances, choose_tolerances
 
-SCHEMA_VERSION = 1
-PACKAGES = ("inpaintrt", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorrt", "tensorrt-rtx-cu13")
+PICTURES_KEPT = 3
+"""Worst cases of each candidate that are kept to look at."""
 
-OnProgress = Callable[[str, float], None]
-
-
-@dataclass
-class CandidateReport:
-    """One candidate's result with its checks and cases; `reason` where it could not run or broke."""
-
-    name: str
-    artifact: str
-    sha256: str
-    result: Result
-    reason: str
-    checks: list[Check]
-    cases: list[CaseMetrics]
+LEVELS = 8
+"""Differences of this many levels or more are counted together."""
 
 
-@dataclass
-class ValidationReport:
-    """The verdict over all candidates. `passed` is False as soon as one fails, or if none ran."""
+@dataclass(frozen=True)
+class Extras:
+    """What a validation does besides comparing.
 
-    passed: bool
-    candidates: list[CandidateReport]
-    tolerances: Tolerances
-    seed: int
-    environment: dict[str, Any]
+    Args:
+        html: write `report.html` and `report.md`.
+        latency: measure latency, and write `latency.json`.
+        drift: list the nodes that add most error in FP16.
+        suggest: search for names to keep in FP32; brings `drift`.
+        baseline: a stored `parity.json` that nothing may be worse than.
+        margin: by how much it may: 0.5 is half as much error again.
+    """
 
-    def to_dict(self) -> dict[str, Any]:
-        """The content of `parity.json`."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "verdict": "pass" if self.passed else "fail",
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "seed": self.seed,
-            "tolerances": asdict(self.tolerances),
-            "environment": self.environment,
-            "candidates": [_finite_numbers(asdict(candidate)) for candidate in self.candidates],
-        }
+    html: bool = False
+    latency: bool = False
+    drift: bool = False
+    suggest: bool = False
+    baseline: Path | None = None
+    margin: float = 0.5
 
 
 def validate(
@@ -74,8 +53,10 @@ def validate(
     network: nn.Module | str | None = None,
     checkpoint: Path | None = None,
     images: Path | None = None,
+    masks: Path | None = None,
     seed: int = 0,
-    tolerances: Tolerances | None = None,
+    tolerances: Tolerances | Sequence[str] | None = None,
+    extras: Extras = Extras(),
     on_progress: OnProgress = lambda _, __: None,
 ) -> ValidationReport:
     """Compare every artifact of a bundle with PyTorch in FP32 on the mask corpus, and write `reports/parity.json`.
@@ -86,131 +67,157 @@ def validate(
             checkpoint.
         checkpoint: where its checkpoint is now, if it moved.
         images: a picture or a folder of pictures to validate on; synthetic ones if None.
+        masks: a mask or a folder of masks (white = hole) to validate on besides the corpus; each goes with the picture
+            of the same name, if there is one.
         seed: of masks and synthetic pictures.
-        tolerances: the design's if None.
+        tolerances: the bundle's own if None, else the design's; or changes to those, as `NAME=VALUE`.
+        extras: what else to do.
         on_progress: called with the name of what runs and the share done, 0..1.
 
     Raises:
         BundleError: if the bundle or one of its files is missing or altered.
         NetworkError, CheckpointError: if the network cannot be had, or its weights are not the exported ones.
+        ImageError: if a picture or mask cannot be read, or they do not fit each other.
+        UsageError: if a tolerance is unknown, or the baseline is of other cases.
     """
-    opened = Bundle.open(bundle)
-    for artifact in opened.artifacts:
-        opened.file(artifact)
-    with bundles.stage(opened.path / bundles.REPORTS, "parity.json", b""):
-        pass  # a report that cannot be written is better known before the work than after it
-    pictures = PictureSource(find_pictures(images), seed)
-    if isinstance(network, nn.Module):
-        check_same_weights(network, opened.source)
-    else:
-        network = find_again(opened.source, opened.path, checkpoint, network).network
-    try:
-        tensor_network = TensorNetwork(network, Interface.from_dict(opened.network))
-    except (TypeError, ValueError) as error:
-        raise BundleError(f"{opened.path / bundles.DOCUMENT}: {error}; export it again") from None
-    with evaluating(network):
-        candidates = _run_all(opened, TorchReference(tensor_network, opened), pictures, seed, on_progress)
-    report = ValidationReport(
-        passed=False,
-        candidates=candidates,
-        tolerances=tolerances or Tolerances(),
-        seed=seed,
-        environment=_environment(),
-    )
-    for candidate in report.candidates:
-        _judge(candidate, opened, report.tolerances)
-    results = [candidate.result for candidate in report.candidates]
-    report.passed = "fail" not in results and "pass" in results
-    _write(opened, report)
+    with open_job(bundle, network=network, checkpoint=checkpoint) as job:
+        if isinstance(tolerances, Tolerances):
+            limits = ChosenTolerances(tolerances, "the caller")
+        else:
+            limits = choose_tolerances(job.bundle.path, tolerances or ())
+        plan = make_plan(job.bundle, images, masks, seed)
+        report = run_job(job, plan, limits, on_progress)
+        if extras.baseline is not None:
+            report.extras["baseline"] = compare_with_baseline(report, extras.baseline, extras.margin)
+        if extras.drift or extras.suggest:
+            from .drift import find_drift  # only where it is asked for
+
+            drift = find_drift(job, plan, report, extras.suggest, lambda share: on_progress("finding drift", share))
+            report.extras["drift"] = plain_json(drift)
+        if extras.latency:
+            from .latency import LATENCY, measure_latency  # only where it is asked for
+
+            report.extras["latency"] = plain_json(measure_latency(job, on_progress=on_progress))
+            store_json(job.bundle, LATENCY, report.extras["latency"])
+    store_json(report.bundle, PARITY, report.to_dict())
+    if extras.html:
+        from .render import write_report  # jinja2 and matplotlib only where a page is drawn
+
+        write_report(report)
     return report
 
 
-def _run_all(
-    bundle: Bundle, torch_reference: TorchReference, pictures: PictureSource, seed: int, on_progress: OnProgress
-) -> list[CandidateReport]:
+def run_job(job: Job, plan: Plan, tolerances: ChosenTolerances, on_progress: OnProgress) -> ValidationReport:
+    """Run and judge every candidate; nothing is written."""
+    report = ValidationReport(
+        bundle=job.bundle,
+        candidates=_run_all(job, plan, on_progress),
+        tolerances=tolerances,
+        seed=plan.seed,
+        pictures=plan.words,
+        environment=environment(),
+    )
+    provenance: dict[str, list[Check]] = {}
+    artifacts = {artifact.path: artifact for artifact in job.bundle.artifacts}
+    for candidate in sorted(report.candidates, key=lambda candidate: candidate.precision, reverse=True):  # fp32 first
+        if candidate.artifact and candidate.artifact not in provenance:
+            fp32_failed = any(each.precision == "fp32" and each.result == "fail" for each in report.candidates)
+            artifact = artifacts[candidate.artifact]
+            provenance[candidate.artifact] = check_provenance(job.bundle, artifact, fp32_failed)
+        own = provenance[candidate.artifact] if candidate.artifact else []
+        _judge(candidate, own, job.bundle, tolerances.limits, plan.cases)
+    return report
+
+
+def _run_all(job: Job, plan: Plan, on_progress: OnProgress) -> list[CandidateReport]:
     """Run PyTorch once for each batch, and every candidate on it."""
     reports: list[CandidateReport] = []
-    running: list[tuple[CandidateReport, Runner]] = []
-    for candidate in find_candidates(bundle):
+    running: list[tuple[Candidate, CandidateReport, Runner]] = []
+    for candidate in find_candidates(job.bundle, job.reference):
         report, runner = _start(candidate)
         reports.append(report)
         if runner is not None:
-            running.append((report, runner))
-    batches = list(make_batches(bundle, pictures, seed))
-    for number, batch in enumerate(batches):
-        on_progress("comparing with PyTorch on the mask corpus", number / len(batches))
-        reference = torch_reference.run(batch)
+            running.append((candidate, report, runner))
+    for number, batch in enumerate(plan.batches):
+        on_progress("comparing with PyTorch on the mask corpus", number / len(plan.batches))
+        reference = job.reference.run(batch)
         for entry in list(running):
-            report, runner = entry
+            candidate, report, runner = entry
             try:
-                report.cases += measure(runner, reference, torch_reference)
+                _collect(report, compare(candidate, runner(reference), reference, job.reference))
+            except BundleError:
+                raise
             except Exception as error:  # a candidate that breaks has failed; the others go on
-                first = str(error).splitlines()[0] if str(error) else type(error).__name__
-                what = first if isinstance(error, ShapeError) else f"broke: {first}"
-                report.result, report.reason = "fail", f"{what} (in {batch.names[0]})"
+                what = f"{'' if isinstance(error, WrongTensorError) else 'broke: '}{_first_line(error)}"
+                report.reason = f"{what} (in {batch.names[0]})"
+                report.result = "fail" if report.judged else "not run"
                 running.remove(entry)
     return reports
 
 
 def _start(candidate: Candidate) -> tuple[CandidateReport, Runner | None]:
+    artifact = candidate.artifact
     report = CandidateReport(
-        candidate.name, candidate.artifact.path, candidate.artifact.sha256, "not run", "", checks=[], cases=[]
-    )
+        candidate.name, candidate.precision, artifact.path if artifact else None, artifact.sha256 if artifact else None,
+        judged=candidate.name != TORCH_FP16, errors=[0] * (LEVELS + 1),
+    )  # fmt: skip
     try:
         return report, candidate.open()
     except BackendError as error:
         report.reason = str(error)
     except Exception as error:  # the artifact is there and unaltered but does not load: it fails
-        report.result, report.reason = "fail", f"does not load: {str(error).splitlines()[0]}"
+        report.result, report.reason = "fail", f"does not load: {_first_line(error)}"
     return report, None
 
 
-def _judge(candidate: CandidateReport, bundle: Bundle, tolerances: Tolerances) -> None:
-    if not candidate.cases or candidate.result == "fail":
-        return
-    precision = "fp32" if "fp32" in candidate.name else "fp16"
+def _collect(report: CandidateReport, compared: Sequence[ComparedPicture]) -> None:
+    """Keep the metrics of all cases, and the pictures of the worst."""
+    report.cases += [picture.metrics for picture in compared]
+    for picture in compared:
+        levels = np.abs(picture.found[picture.hole].astype(np.int64) - picture.expected[picture.hole])
+        counts = np.bincount(np.minimum(levels, LEVELS).ravel(), minlength=LEVELS + 1)
+        report.errors = [int(before + now) for before, now in zip(report.errors, counts, strict=True)]
+    report.worst = sorted([*report.worst, *compared], key=_badness, reverse=True)[:PICTURES_KEPT]
+
+
+def _badness(picture: ComparedPicture) -> tuple[bool, int, float]:
+    metrics = picture.metrics
+    return metrics.finite is False, metrics.known_difference or 0, metrics.squared_error or 0.0
+
+
+def _judge(
+    candidate: CandidateReport, provenance: list[Check], bundle: Bundle, tolerances: Tolerances, cases: int
+) -> None:
+    candidate.checks = provenance
     has_mask = bundle.interface.updated_mask_output is not None
-    candidate.checks = judge(candidate.cases, precision, tolerances, has_mask)
-    candidate.result = verdict(candidate.checks)
+    if candidate.cases:
+        candidate.checks = provenance + judge(candidate.cases, candidate.precision, tolerances, has_mask, cases)
+    if not candidate.judged:
+        candidate.result = "not run" if candidate.reason else verdict(candidate.checks)
+        return
     failed = [check for check in candidate.checks if check.result == "fail"]
-    candidate.reason = "; ".join(describe_check(check) for check in failed)
+    if candidate.cases and candidate.result != "fail":
+        candidate.result = verdict(candidate.checks)
+        candidate.reason = "; ".join(_hints(candidate, failed) + [describe_check(check) for check in failed])
+    elif failed:
+        candidate.result = "fail"
+        reasons = [describe_check(check) for check in failed]
+        candidate.reason = "; ".join([*reasons, candidate.reason] if candidate.reason else reasons)
 
 
-def describe_check(check: Check) -> str:
-    """One check in words."""
-    value = "" if check.value is None else f" {check.value:.6g}"
-    limit = "" if check.limit is None else f" (limit {check.limit:g})"
-    return f"{check.name}{value}{limit}{': ' if check.reason else ''}{check.reason}"
+def _hints(candidate: CandidateReport, failed: Sequence[Check]) -> list[str]:
+    """What the differences look like, and where FP16 underflows; for a candidate that failed."""
+    if not failed:
+        return []
+    seen = [case.resembles for case in candidate.cases if case.resembles]
+    hints = [f"{words} (in {seen.count(words)} of {len(candidate.cases)} cases)" for words in dict.fromkeys(seen)][:2]
+    finite = all(case.finite is not False for case in candidate.cases)
+    worst = max(candidate.cases, key=fp16_error)
+    if finite and worst.underflow_at:
+        hints.append(f"FP16 underflows where it matters, first at {worst.underflow_at} (in {worst.case})")
+    return hints
 
 
-def _environment() -> dict[str, Any]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {"python": platform.python_version(), "machine": platform.machine(), "packages": versions}
-
-
-def _finite_numbers(entry: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: PSNR without any error becomes the string "inf"."""
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: convert(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [convert(item) for item in value]
-        if isinstance(value, float) and not np.isfinite(value):
-            return str(value)
-        return value
-
-    converted: dict[str, Any] = convert(entry)
-    return converted
-
-
-def _write(bundle: Bundle, report: ValidationReport) -> None:
-    folder = bundle.path / bundles.REPORTS
-    content = json.dumps(report.to_dict(), indent=1, allow_nan=False).encode() + b"\n"
-    with bundles.stage(folder, "parity.json", content) as staged:
-        staged.replace(folder / "parity.json")
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SSIM_WINDOW = 7
+"""Pixels of a side of the window over which structural similarity is computed (Wang et al., 2004; scikit-image)."""
+
+SUSPICIOUS = 1e-6
+"""Relative error of an FP32 output from which on it is asked whether the case is ill-conditioned."""
+
 
 @dataclass(frozen=True)
 class CaseMetrics:
@@ -15,34 +21,60 @@ class CaseMetrics:
     Args:
         case: name of the case.
         relative_l2: of the float output over the picture: |candidate - reference| / |reference|.
+        relative_l2_hole: the same over the holes alone.
+        max_error: largest absolute difference of the float output, in the network's own units.
         finite: whether the float output, or every FP16 value where that was watched, is free of NaN and Inf.
         non_finite_at: the first node with NaN or Inf, where that is known.
+        underflow_at: the first node in which FP16 made zero of what FP32 holds and that matters, where that is watched.
         mask_equal: whether the updated mask is bit-equal.
         known_equal: whether known pixels of the composite are bit-identical to the image.
+        known_difference: largest difference of known pixels, 0..255.
         hole_values: number of composite values (pixels times 3) in the holes.
         max_difference: largest difference of the composites in the holes, 0..255.
         within_one: number of those values that differ by at most 1.
         squared_error: sum of squared differences of those values.
+        psnr_hole, psnr_picture: of the composite, dB; inf without any difference.
+        ssim_hole, ssim_picture: structural similarity of the composites, mean over the windows around hole pixels and
+            over all; 1 without any difference.
         composition_difference: largest difference, 0..255, between the composite and what PyTorch composes from the
             candidate's own float output.
-        disturbed_levels: largest difference, 0..255 and before rounding to 8 bits, that PyTorch in FP32 shows when its
-            weights are moved as rounding to FP16 moves them: what FP16 costs at least.
+        composition_errors: number of composite values in holes that differ so.
+        difference_sum: sum of the signed differences of the composites in the holes.
+        disturbed_relative_l2: `relative_l2` of PyTorch in FP32 when its weights are moved as rounding to FP16 moves
+            them: what FP16 costs at least.
+        rounding_relative_l2: `relative_l2` of PyTorch when each result inside is moved as rounding to FP32 moves it;
+            only where an FP32 candidate is beyond `SUSPICIOUS`.
+        disturbed_levels: largest difference, 0..255 and before rounding to 8 bits, that this PyTorch shows.
         disturbed_squared_error: as `squared_error`, of that PyTorch.
+        resembles: what the difference looks like, where a simple mistake explains it (see `diagnosis.py`).
     """
 
     case: str
     relative_l2: float | None = None
+    relative_l2_hole: float | None = None
+    max_error: float | None = None
     finite: bool | None = None
     non_finite_at: str | None = None
+    underflow_at: str | None = None
     mask_equal: bool | None = None
     known_equal: bool | None = None
+    known_difference: int | None = None
     hole_values: int | None = None
     max_difference: int | None = None
     within_one: int | None = None
     squared_error: float | None = None
+    psnr_hole: float | None = None
+    psnr_picture: float | None = None
+    ssim_hole: float | None = None
+    ssim_picture: float | None = None
     composition_difference: int | None = None
+    composition_errors: int | None = None
+    difference_sum: int | None = None
+    disturbed_relative_l2: float | None = None
+    rounding_relative_l2: float | None = None
     disturbed_levels: float | None = None
     disturbed_squared_error: float | None = None
+    resembles: str | None = None
 
 
 def relative_l2(candidate: NDArray[Any], reference: NDArray[Any]) -> float:
@@ -59,24 +91,64 @@ def psnr(squared_error: float, values: int) -> float:
     return math.inf if squared_error == 0 else 10 * math.log10(255**2 * values / squared_error)
 
 
+def output_metrics(
+    candidate: NDArray[np.float32], reference: NDArray[np.float32], hole: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """The entries of `CaseMetrics` about float outputs [3,H,W]; hole is [H,W]."""
+    return {
+        "relative_l2": relative_l2(candidate, reference),
+        "relative_l2_hole": relative_l2(candidate[:, hole], reference[:, hole]),
+        "max_error": float(np.abs(candidate.astype(np.float64) - reference).max()),
+        "finite": bool(np.isfinite(candidate).all()),
+    }
+
+
 def composite_metrics(
     candidate: NDArray[np.uint8],
     reference: NDArray[np.uint8],
     image: NDArray[np.uint8],
     hole: NDArray[np.bool_],
-    picture: NDArray[np.float32],
-    disturbed: NDArray[np.float32],
 ) -> dict[str, Any]:
-    """The entries of `CaseMetrics` about composites: arrays [H,W,3], hole [H,W]; pictures before rounding."""
-    difference = np.abs(candidate[hole].astype(np.int64) - reference[hole])
-    levels = np.abs(disturbed[hole] - picture[hole])
-    unavoidable = np.round(disturbed[hole]) - reference[hole]
+    """The entries of `CaseMetrics` about composites: arrays [H,W,3], hole [H,W]."""
+    difference = np.abs(candidate.astype(np.int64) - reference)
+    known = np.abs(candidate[~hole].astype(np.int64) - image[~hole])
+    in_hole, signed = difference[hole], candidate[hole].astype(np.int64) - reference[hole]
+    squared = float((in_hole**2).sum())
+    similarity = _similarity(candidate, reference)
     return {
-        "known_equal": bool((candidate[~hole] == image[~hole]).all()),
-        "hole_values": int(difference.size),
-        "max_difference": int(difference.max(initial=0)),
-        "within_one": int((difference <= 1).sum()),
-        "squared_error": float((difference**2).sum()),
-        "disturbed_levels": float(levels.max(initial=0)),
+        "known_equal": not bool(known.any()),
+        "known_difference": int(known.max(initial=0)),
+        "hole_values": int(in_hole.size),
+        "max_difference": int(in_hole.max(initial=0)),
+        "difference_sum": int(signed.sum()),
+        "within_one": int((in_hole <= 1).sum()),
+        "squared_error": squared,
+        "psnr_hole": psnr(squared, in_hole.size),
+        "psnr_picture": psnr(float((difference**2).sum()), difference.size),
+        "ssim_hole": float(similarity[hole].mean()) if hole.any() else 1.0,
+        "ssim_picture": float(similarity.mean()),
+    }
+
+
+def disturbed_metrics(
+    disturbed: NDArray[np.float32], picture: NDArray[np.float32], composite: NDArray[np.uint8], hole: NDArray[np.bool_]
+) -> dict[str, float]:
+    """The entries about what disturbed weights alone do: pictures before rounding [H,W,3], composite, hole [H,W]."""
+    unavoidable = np.round(disturbed[hole]) - composite[hole]
+    return {
+        "disturbed_levels": float(np.abs(disturbed[hole] - picture[hole]).max(initial=0)),
         "disturbed_squared_error": float((unavoidable**2).sum()),
     }
+
+
+def _similarity(candidate: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Structural similarity at every pixel [H,W], mean over the colours."""
+    if (candidate == reference).all():
+        return np.ones(candidate.shape[:2])
+    from skimage.metrics import structural_similarity  # only where something differs
+
+    _, similarity = structural_similarity(
+        candidate, reference, win_size=SSIM_WINDOW, channel_axis=-1, data_range=255, full=True
+    )
+    averaged: NDArray[np.float64] = similarity.mean(axis=-1)
+    return averaged

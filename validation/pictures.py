@@ -1,6 +1,7 @@
 """Pictures to validate on: the user's own, or seeded ones with the spectrum of photographs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaintrt.runtime.errors import ImageError
-from inpaintrt.runtime.images import list_pictures, read_picture
+from inpaintrt.runtime.images import list_pictures, read_mask, read_picture
 
 
 def synthetic_picture(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -38,6 +39,42 @@ def fit(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     scaled = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
     top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
     return np.array(scaled[top : top + height, left : left + width])
+
+
+def fit_mask(hole: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """As `fit`, for a mask [H,W]; no value in between appears."""
+    factor = max(height / hole.shape[0], width / hole.shape[1])
+    size = (max(width, round(hole.shape[1] * factor)), max(height, round(hole.shape[0] * factor)))
+    scaled = np.asarray(Image.fromarray(hole).resize(size, Image.Resampling.NEAREST))
+    top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
+    return np.array(scaled[top : top + height, left : left + width], dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A mask of the user's, bool [H,W], and the picture of the same name, uint8 [H,W,3], if there is one."""
+
+    name: str
+    hole: NDArray[np.bool_]
+    picture: NDArray[np.uint8] | None
+
+
+def find_pairs(masks: Path | None, pictures: Sequence[Path]) -> list[Pair]:
+    """The masks of a folder (white = hole), each with the picture of `pictures` that is called the same.
+
+    Raises:
+        ImageError: if there are none, or a mask has another size than the picture of its name.
+    """
+    named = {path.stem: path for path in pictures}
+    pairs = []
+    for path in find_pictures(masks):
+        hole = read_mask(path)
+        picture = read_picture(named[path.stem]).rgb if path.stem in named else None
+        if picture is not None and picture.shape[:2] != hole.shape:
+            have, need = (f"{shape[1]}x{shape[0]}" for shape in (hole.shape, picture.shape))
+            raise ImageError(f"{path}: is {have}, but {named[path.stem]} is {need}; make the mask the same size")
+        pairs.append(Pair(path.stem, hole, picture))
+    return pairs
 
 
 class PictureSource:

@@ -4,7 +4,7 @@ Order: TensorRT engine for this GPU, TensorRT-RTX engine for this GPU, ONNX Runt
 Runtime CPU (fp32 if exported).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,6 +82,17 @@ def find_engine(bundle: Bundle, backend: str) -> Artifact:
     engines = [engine for engine in bundle.engines() if engine.backend == backend]
     if not engines:
         raise BackendError("the bundle holds no such engine; build-engines makes one")
+    return min(
+        fitting_engines(engines, backend), key=lambda engine: str(engine.precision)
+    )  # "fp16" sorts before "fp32"
+
+
+def fitting_engines(engines: Sequence[Artifact], backend: str) -> list[Artifact]:
+    """Those of some engines of `backend` that are for the local GPU and the installed version.
+
+    Raises:
+        BackendError: if none are, saying what they are for and what is needed.
+    """
     target = local_target()
     version = str(load_library(backend).__version__)
     fitting = [engine for engine in engines if engine.target == target and engine.backend_version == version]
@@ -91,4 +102,4 @@ def find_engine(bundle: Bundle, backend: str) -> Artifact:
             f"its engines are for {there}; this machine has {target} and version {version}; "
             f"build-engines --backend {backend} --target local makes one"
         )
-    return min(fitting, key=lambda engine: str(engine.precision))  # "fp16" sorts before "fp32"
+    return fitting

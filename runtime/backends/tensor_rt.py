@@ -39,7 +39,7 @@ class _Binding:
 
     device: Any
     pinned: Any
-    array: NDArray[np.uint8]
+    array: NDArray[Any]
 
     def close(self, stream: Any) -> None:
         self.device.close(stream)
@@ -52,6 +52,7 @@ class _Shaped:
 
     context: Any
     bindings: dict[str, _Binding]
+    inputs: tuple[str, ...]
     calls: int = 0
     graph: Any = None
 
@@ -91,6 +92,8 @@ class TensorRTBackend:
                 f"{backend} {self._trt.__version__} cannot load {engine.path}, built by version "
                 f"{engine.backend_version} for {engine.target}; run build-engines again on this machine"
             )
+        self._dtype = np.dtype(np.uint8 if bundle.interface.io == "image" else np.float32)
+        self._outputs = bundle.interface.outputs
         self._cache_path = bundle.path / f"{engine.path}.cache"
         self._config: Any
         self._cache: Any
@@ -112,22 +115,52 @@ class TensorRTBackend:
         Raises:
             BackendError: if the engine does not take this shape, or its execution fails.
         """
+        composite: NDArray[np.uint8] = self.run_tensors(inputs)["composite"]
+        return composite
+
+    def run_tensors(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the engine on its own tensors: all inputs by name to all outputs by name; also for `--io tensor`.
+
+        Raises:
+            BackendError: as `run`.
+        """
         with self._lock:
             if self._engine is None:
                 raise BackendError("this Inpainter was closed")
             self._device.set_current()
-            shape = inputs["image"].shape  # the other inputs have the same pictures and pixels
-            shaped = self._shaped.get(shape) or self._prepare({name: array.shape for name, array in inputs.items()})
-            self._shaped.move_to_end(shape)
-            for name, array in inputs.items():
-                shaped.bindings[name].array[...] = array
+            shaped = self._shaped_for(inputs)
             if shaped.graph is not None:
                 shaped.graph.launch(self._stream)
             elif shaped.calls == 0 or not self._capture(shaped):
                 self._enqueue(shaped, self._stream)
             shaped.calls += 1
             self._stream.sync()
-            return np.array(shaped.bindings["composite"].array)
+            return {name: np.array(shaped.bindings[name].array) for name in self._outputs}
+
+    def time_parts(self, inputs: Mapping[str, NDArray[Any]], rounds: int) -> dict[str, list[float]]:
+        """Seconds of copies in, network and copies out, by events of the device, for each of some runs.
+
+        Raises:
+            BackendError: as `run`.
+        """
+        from cuda.core import EventOptions  # only with a GPU
+
+        timed = EventOptions(timing_enabled=True)
+        seconds: dict[str, list[float]] = {"host to device": [], "compute": [], "device to host": []}
+        with self._lock:
+            if self._engine is None:
+                raise BackendError("this Inpainter was closed")
+            self._device.set_current()
+            shaped = self._shaped_for(inputs)
+            for _ in range(rounds):
+                marks = [self._stream.record(options=timed)]
+                for part in (self._copy_in, self._execute, self._copy_out):
+                    part(shaped, self._stream)
+                    marks.append(self._stream.record(options=timed))
+                self._stream.sync()
+                for name, start, end in zip(seconds, marks, marks[1:], strict=False):
+                    seconds[name].append((end - start) / 1000)  # events are in milliseconds
+        return seconds
 
     def close(self) -> None:
         """As `Backend.close`; stores the runtime cache of TensorRT-RTX."""
@@ -145,6 +178,15 @@ class TensorRTBackend:
             self._stream.sync()
             self._stream.close()
 
+    def _shaped_for(self, inputs: Mapping[str, NDArray[Any]]) -> _Shaped:
+        """The buffers of these shapes, with the inputs in their host memory."""
+        key = inputs["image"].shape
+        shaped = self._shaped.get(key) or self._prepare({name: value.shape for name, value in inputs.items()})
+        self._shaped.move_to_end(key)
+        for name, value in inputs.items():
+            shaped.bindings[name].array[...] = value
+        return shaped
+
     def _prepare(self, shapes: dict[str, Shape]) -> _Shaped:
         arguments = () if self._config is None else (self._config,)
         context = self._engine.create_execution_context(*arguments)
@@ -153,10 +195,11 @@ class TensorRTBackend:
         for name, shape in shapes.items():
             if not context.set_input_shape(name, shape):
                 raise BackendError(f"{self.name}: the engine does not take {name} of shape {shape}")
+        inputs = tuple(shapes)
+        shapes = shapes | {name: tuple(context.get_tensor_shape(name)) for name in self._outputs}
         while len(self._shaped) >= SHAPES_KEPT:
             self._shaped.popitem(last=False)[1].close(self._stream)
-        tensors = shapes | {"composite": shapes["image"]}
-        shaped = _Shaped(context, {name: self._allocate(shape) for name, shape in tensors.items()})
+        shaped = _Shaped(context, {name: self._allocate(shape) for name, shape in shapes.items()}, inputs)
         for name, binding in shaped.bindings.items():
             context.set_tensor_address(name, int(binding.device.handle))
         self._shaped[shapes["image"]] = shaped
@@ -165,26 +208,33 @@ class TensorRTBackend:
     def _allocate(self, shape: Shape) -> _Binding:
         from cuda.core import LegacyPinnedMemoryResource  # only with a GPU
 
-        size = math.prod(shape)
+        size = math.prod(shape) * self._dtype.itemsize
         pinned = LegacyPinnedMemoryResource().allocate(size)
         # The array borrows the memory; the binding keeps both together.
         memory = (ctypes.c_uint8 * size).from_address(int(pinned.handle))
-        return _Binding(
-            self._device.allocate(size, stream=self._stream), pinned, np.ctypeslib.as_array(memory).reshape(shape)
-        )
+        array = np.ctypeslib.as_array(memory).view(self._dtype).reshape(shape)
+        return _Binding(self._device.allocate(size, stream=self._stream), pinned, array)
 
     def _enqueue(self, shaped: _Shaped, stream: Any) -> None:
         """Copies in, network, copy out; `stream` is a stream, or a graph builder that captures them."""
-        bindings = shaped.bindings
-        for name, binding in bindings.items():
-            if name != "composite":
-                binding.device.copy_from(binding.pinned, stream=stream)
+        self._copy_in(shaped, stream)
+        self._execute(shaped, stream)
+        self._copy_out(shaped, stream)
+
+    def _copy_in(self, shaped: _Shaped, stream: Any) -> None:
+        for name in shaped.inputs:
+            shaped.bindings[name].device.copy_from(shaped.bindings[name].pinned, stream=stream)
+
+    def _execute(self, shaped: _Shaped, stream: Any) -> None:
         handle = getattr(stream, "stream", stream).handle
         if not shaped.context.execute_async_v3(int(handle)):
             raise BackendError(
-                f"{self.name}: the engine failed to run on images of shape {bindings['image'].array.shape}"
+                f"{self.name}: the engine failed to run on images of shape {shaped.bindings['image'].array.shape}"
             )
-        bindings["composite"].device.copy_to(bindings["composite"].pinned, stream=stream)
+
+    def _copy_out(self, shaped: _Shaped, stream: Any) -> None:
+        for name in self._outputs:
+            shaped.bindings[name].device.copy_to(shaped.bindings[name].pinned, stream=stream)
 
     def _capture(self, shaped: _Shaped) -> bool:
         """Capture a graph and launch it; False where this network cannot be captured."""
