@@ -12,7 +12,7 @@ BUNDLE = Path("build/demo")
 COMMANDS = (
     f"export-onnx examples/demo.ckpt -o {BUNDLE} --dynamic 256,512,1024",
     f"build-engines {BUNDLE} --backend tensorrt-rtx --target sm86,sm89",
-    f"validate-engines {BUNDLE}",
+    f"validate-engines {BUNDLE} --html",
     f"inpaint {BUNDLE} --image examples/photo.png --mask examples/mask.png -o build/filled.png",
 )
 
@@ -29,7 +29,7 @@ def main() -> int:
     print(  # noqa: T201
         f"\nThe filled photo:    build/filled.png  (of examples/photo.png, holes in examples/mask.png)"
         f"\nThe bundle:          {BUNDLE}  (ONNX models, engines, bundle.json)"
-        f"\nThe parity report:   {BUNDLE}/reports/parity.json"
+        f"\nThe report:          {BUNDLE}/reports/report.html  (to look at and sign; parity.json for machines)"
     )
     return 0
 

@@ -345,5 +345,5 @@ def _store(bundle: Bundle, contents: Mapping[str, bytes]) -> Bundle:
         bundle = replace(bundle, artifacts=(*bundle.artifacts, *engines))
         bundles.commit(bundle, staged)
         if outdated:  # a report on other models would be read as one on these
-            (bundle.path / bundles.REPORTS / "parity.json").unlink(missing_ok=True)
+            bundles.discard_reports(bundle.path)
     return bundle

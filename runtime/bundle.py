@@ -25,6 +25,7 @@ SCHEMA_VERSION = 1
 DOCUMENT = "bundle.json"
 ENGINES = "engines"
 REPORTS = "reports"
+REPORT_FILES = ("parity.json", "report.html", "report.md", "latency.json")
 LOCK = ".lock"
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for another process to finish its commit, which takes milliseconds."""
@@ -272,6 +273,12 @@ def commit(bundle: Bundle, staged: Mapping[str, Path]) -> None:
             _copy_over(directory / name, directory / final)
     _write_document(bundle)
     _remove_stale(bundle, old | set(interim.values()))
+
+
+def discard_reports(directory: Path, names: Sequence[str] = REPORT_FILES) -> None:
+    """Remove reports that are no longer true of a bundle."""
+    for name in names:
+        (directory / REPORTS / name).unlink(missing_ok=True)
 
 
 def old_artifacts(directory: Path) -> Sequence[Artifact]:

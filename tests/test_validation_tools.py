@@ -119,6 +119,14 @@ def test_a_baseline_tells_what_got_worse(small: Bundle, network: PConvUNet, tmp_
         validate(small.path, network=network, extras=Extras(baseline=stored))
 
 
+def test_a_page_of_an_earlier_run_does_not_stay(small: Bundle, network: PConvUNet) -> None:
+    reports = small.path / "reports"
+    validate(small.path, network=network, extras=Extras(html=True))
+    assert (reports / "report.html").exists()
+    validate(small.path, network=network)
+    assert sorted(path.name for path in reports.iterdir()) == ["parity.json"]
+
+
 def test_junit_says_what_failed_and_what_did_not_run(small: Bundle, network: PConvUNet, tmp_path: Path) -> None:
     rewrite(small, "fp16", scale_one_number)
     report = validate(small.path, network=network)

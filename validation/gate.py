@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from inpaintrt.runtime.bundle import Bundle
+from inpaintrt.runtime.bundle import Bundle, discard_reports
 from inpaintrt.runtime.errors import BackendError, BundleError
 
 from .baseline import compare_with_baseline
@@ -16,7 +16,16 @@ from .checks import Check, fp16_error, judge, verdict
 from .comparison import ComparedPicture, WrongTensorError, compare
 from .job import Job, OnProgress, Plan, make_plan, open_job
 from .provenance import check_provenance
-from .report import PARITY, CandidateReport, ValidationReport, describe_check, environment, plain_json, store_json
+from .report import (
+    PAGES,
+    PARITY,
+    CandidateReport,
+    ValidationReport,
+    describe_check,
+    environment,
+    plain_json,
+    store_json,
+)
 from .tolerances import ChosenTolerances, Tolerances, choose_tolerances
 
 PICTURES_KEPT = 3
@@ -99,6 +108,8 @@ def validate(
 
             report.extras["latency"] = plain_json(measure_latency(job, on_progress=on_progress))
             store_json(job.bundle, LATENCY, report.extras["latency"])
+    # A page of an earlier run must not lie beside the verdict of this one.
+    discard_reports(report.bundle.path, PAGES)
     store_json(report.bundle, PARITY, report.to_dict())
     if extras.html:
         from .render import write_report  # jinja2 and matplotlib only where a page is drawn

@@ -18,9 +18,8 @@ from PIL import Image
 
 from .charts import error_chart, latency_chart
 from .comparison import ComparedPicture
-from .report import CandidateReport, ValidationReport, store
+from .report import PAGES, CandidateReport, ValidationReport, store
 
-HTML, MARKDOWN = "report.html", "report.md"
 TEMPLATES = Path(__file__).parent / "templates"
 
 MAGNIFIED = 20
@@ -49,7 +48,7 @@ def write_report(report: ValidationReport) -> tuple[Path, Path]:
         charts["latency"] = Markup(latency_chart(report.extras["latency"]))
     html = environment.get_template("report.html.jinja").render(content, strips=strips, charts=charts)
     markdown = environment.get_template("report.md.jinja").render(content)
-    return store(report.bundle, HTML, html), store(report.bundle, MARKDOWN, markdown)
+    return store(report.bundle, PAGES[0], html), store(report.bundle, PAGES[1], markdown)
 
 
 def number(value: float | int | None) -> str:

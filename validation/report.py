@@ -21,6 +21,7 @@ from .tolerances import ChosenTolerances
 
 SCHEMA_VERSION = 2
 PARITY = "parity.json"
+PAGES = ("report.html", "report.md")
 PACKAGES = ("inpaintrt", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorrt", "tensorrt-cu13",
             "tensorrt-rtx-cu13", "cuda-core")  # fmt: skip
 
