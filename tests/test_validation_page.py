@@ -13,7 +13,10 @@ from PIL import Image
 from inpaintrt.runtime import Bundle
 from inpaintrt.validation import validate
 from inpaintrt.validation.gate import Extras
-from inpaintrt.validation.report import ValidationReport
+from inpaintrt.validation.job import open_job
+from inpaintrt.validation.latency import measure_latency
+from inpaintrt.validation.render import write_report
+from inpaintrt.validation.report import ValidationReport, plain_json
 
 from .alterations import rewrite, swap_colours
 from .conftest import copy_bundle
@@ -27,7 +30,11 @@ def failed(shared_bundle: Bundle, checkpoint: Path, tmp_path_factory: pytest.Tem
     """The report of a bundle whose FP16 model lies, with a loosened limit and everything that can be drawn."""
     bundle = copy_bundle(shared_bundle, tmp_path_factory.mktemp("page") / "<b>lie", checkpoint)
     rewrite(bundle, "fp16", swap_colours)
-    return validate(bundle.path, tolerances=["psnr=45"], extras=Extras(html=True, drift=True))
+    report = validate(bundle.path, tolerances=["psnr=45"], extras=Extras(drift=True))
+    with open_job(bundle.path) as job:
+        report.extras["latency"] = plain_json(measure_latency(job, rounds=2, compiled=()))
+    write_report(report)
+    return report
 
 
 def page(report: ValidationReport) -> Path:
@@ -67,7 +74,8 @@ def test_the_page_says_what_matters_first(failed: ValidationReport) -> None:
     assert "no CUDAExecutionProvider" in words
     pictures = sum(min(len(candidate.worst), 3) for candidate in failed.candidates) * 5
     assert text.count("<figure>") == pictures
-    assert text.count("<svg") == 1
+    assert text.count("<svg") == 2
+    assert "PyTorch eager fp32" in words[words.index("Latency") :]
 
 
 def test_the_markdown_says_the_same(failed: ValidationReport) -> None:

@@ -164,6 +164,29 @@ def test_switched_fp16_is_strict_fp16_with_all_on_and_fp32_with_all_off(small: B
         assert relative_l2(switched.run(inputs, everything, ["output"])["output"], reference.output) < 1e-5
 
 
+def test_strict_fp16_names_the_node_that_underflows_where_it_matters() -> None:
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    shrink, grow = np.float16(1e-6), np.float16(1e4)
+    nodes = [
+        onnx.helper.make_node("Cast", ["image"], ["x"], to=half),
+        onnx.helper.make_node("Mul", ["x", "shrink"], ["tiny"]),
+        onnx.helper.make_node("Mul", ["tiny", "grow"], ["y"]),
+        onnx.helper.make_node("Cast", ["y"], ["output"], to=single),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes, "g", [onnx.helper.make_tensor_value_info("image", single, [1, 3, 8, 8])],
+        [onnx.helper.make_tensor_value_info("output", single, [1, 3, 8, 8])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in (("shrink", shrink), ("grow", grow))],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    strict = StrictFp16(ir.from_proto(model))
+    small = strict.run({"image": np.full((1, 3, 8, 8), 0.037, np.float32)})
+    assert small.first_underflow == "Mul tiny"
+    assert small.first_non_finite is None
+    assert strict.run({"image": np.full((1, 3, 8, 8), 1024.0, np.float32)}).first_underflow is None
+    assert "Cast x" in str(strict.run({"image": np.full((1, 3, 8, 8), 1e6, np.float32)}).first_non_finite)
+
+
 def test_what_is_suggested_meets_the_limits_once_exported(small: Bundle, network: PConvUNet, tmp_path: Path) -> None:
     plain = strict(validate(small.path, network=network))
     ratio = next(c.value for c in plain.checks if c.name.startswith("error of output"))
