@@ -19,7 +19,7 @@ Result = Literal["pass", "fail", "not run"]
 
 WELL_CONDITIONED = 0.5
 """Levels (of 255) that rounding of the weights alone may move a value in a case judged by the tolerance: a sixth of
-the three levels allowed, as `fp16_error` allows six times its error."""
+the three levels allowed, because FP16 rounds besides the weights whatever it computes with them."""
 
 WELL_CONDITIONED_FP32 = 256.0
 """As `WELL_CONDITIONED`, of FP32: its rounding is 2^13 times finer, so such a case moves by 1/32 of a level."""

@@ -26,7 +26,8 @@ class Tolerances:
             rounding; only where that alone uses up `relative_l2`.
         fp32_difference: of FP32 composites, in 1/255: rounding can go either way at a half.
         fp16_error: of FP16 outputs, how many times the error of rounded weights alone; each layer rounds its sum, its
-            ratio and their product besides its weights, which makes two to three in every network measured.
+            ratio and their product besides its weights, which makes two to four in networks of partial convolution and
+            up to 6.4 in gated ones, whose products of two features round twice.
         max_difference: of composites, in 1/255; FP16 rounding of a steep network can cross three levels.
         within_one: share of composite values in the holes that differ by at most 1/255.
         psnr: in the holes, dB; 50 dB is an error no display shows.
@@ -41,7 +42,7 @@ class Tolerances:
     relative_l2: float = 1e-5
     fp32_error: float = 16.0
     fp32_difference: int = 1
-    fp16_error: float = 6.0
+    fp16_error: float = 8.0
     max_difference: int = 3
     within_one: float = 0.999
     psnr: float = 50.0
