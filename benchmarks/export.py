@@ -14,6 +14,7 @@ export itself takes is measured as well, on top of PyTorch's trace. Results go t
 import json
 import platform
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
