@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from inpaintrt.export.graph.ir_tools import constant
 from inpaintrt.runtime.backends.onnx_runtime import open_session
 
-ROUNDING = 2.0**-11
-"""Largest relative change that rounding a normal value to FP16 makes."""
+ROUNDING = 2.0**-10
+"""Relative change that is still rounding: twice what FP16 makes of a normal value, as kernels that are sums are summed
+again."""
+
+SUMMED = 2.0**-22
+"""Change, relative to the largest value of a weight, that summing it again in FP32 may make."""
 
 SMALLEST_NORMAL = 2.0**-14
 """Of FP16; below it the absolute error is at most half of 2^-24."""
@@ -87,6 +91,8 @@ def rounding_excess(half: NDArray[np.float64], original: NDArray[np.float64]) ->
     """The relative difference of each value, beyond what subnormal values lose."""
     difference = np.abs(half - original)
     relative: NDArray[np.float64] = np.where(
-        difference <= 2.0**-25, 0.0, difference / np.maximum(np.abs(original), SMALLEST_NORMAL)
+        difference <= max(2.0**-25, SUMMED * np.abs(original).max(initial=0.0)),
+        0.0,
+        difference / np.maximum(np.abs(original), SMALLEST_NORMAL),
     )
     return np.where(np.isfinite(relative), relative, np.inf)
