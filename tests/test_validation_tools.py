@@ -266,3 +266,13 @@ def test_candidates_take_turns() -> None:
 @pytest.mark.parametrize(("values", "expected"), [([1.0], (1, 1, 1)), (list(range(101)), (50, 90, 99))])
 def test_percentiles(values: Sequence[float], expected: tuple[float, ...]) -> None:
     assert tuple(percentiles(values).values()) == pytest.approx(expected)
+
+
+def test_soft_masks_are_compared_as_numbers_and_others_bit_for_bit() -> None:
+    from inpaintrt.validation.comparison import same_mask
+
+    hard, soft = np.array([0.0, 1.0, 1.0], np.float32), np.array([0.0, 0.3, 1.0], np.float32)
+    assert same_mask(hard, hard)
+    assert not same_mask(hard - np.float32(1e-7), hard)
+    assert same_mask(soft + np.float32(1e-6), soft)
+    assert not same_mask(soft + np.float32(1e-4), soft)

@@ -11,6 +11,9 @@ from .cases import Reference, TorchReference
 from .diagnosis import Evidence, explain, explain_composition
 from .metrics import SUSPICIOUS, CaseMetrics, composite_metrics, disturbed_metrics, output_metrics, relative_l2
 
+SOFT_MASK = 1e-5
+"""Relative and absolute difference of soft masks: that of FP32 outputs."""
+
 
 class WrongTensorError(Exception):
     """A candidate gave no such tensor, or one of another type or shape than PyTorch: it fails."""
@@ -60,7 +63,7 @@ def compare(
                 moved = reruns.rounded_otherwise()[index]
                 entries["rounding_relative_l2"] = relative_l2(moved, reference.output[index])
         if mask is not None and reference.updated_mask is not None:
-            entries["mask_equal"] = bool((mask[index] == reference.updated_mask[index]).all())
+            entries["mask_equal"] = same_mask(mask[index], reference.updated_mask[index])
         entries |= composite_metrics(composite[index], reference.composite[index], batch.image[index], hole)
         entries |= disturbed_metrics(
             reference.disturbed_picture[index], reference.picture[index], reference.composite[index], hole
@@ -75,6 +78,16 @@ def compare(
         metrics = CaseMetrics(name, **entries)
         result.append(ComparedPicture(metrics, batch.image[index], hole, reference.composite[index], composite[index]))
     return result
+
+
+def same_mask(found: NDArray[Any], expected: NDArray[Any]) -> bool:
+    """Whether two updated masks are one: bit for bit if they hold zeros and ones.
+
+    A soft mask, which a network resamples or learns, is a sum of fractions, and rounds by the order of the additions.
+    """
+    if np.isin(expected, (0, 1)).all():
+        return bool((found == expected).all())
+    return bool(np.allclose(found, expected, rtol=SOFT_MASK, atol=SOFT_MASK))
 
 
 class _Reruns:
