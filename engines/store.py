@@ -27,10 +27,12 @@ BUILD_TIMEOUT = 3600.0
 IMAGE_SHAPES: dict[str, tuple[str, ...]] = {
     "image": ("batch", "height", "width", "3"),
     "mask": ("batch", "height", "width"),
+    "sketch": ("batch", "height", "width"),
 }
 TENSOR_SHAPES: dict[str, tuple[str, ...]] = {
     "image": ("batch", "3", "height", "width"),
     "mask": ("batch", "1", "height", "width"),
+    "sketch": ("batch", "1", "height", "width"),
 }
 """Axes of the inputs for `--io image` and `--io tensor`, by their names in the profile."""
 

@@ -74,6 +74,15 @@ def export_onnx(
     size_multiple: Annotated[
         int | None, typer.Option(help="Height and width must be multiples of this.  [default: 1]", show_default=False)
     ] = None,
+    sketch: Annotated[
+        bool | None,
+        typer.Option(
+            "--sketch/--no-sketch",
+            help="The bundle takes lines that guide the network, whose forward has a third argument 'sketch'.  "
+            "[default: no-sketch]",
+            show_default=False,
+        ),
+    ] = None,
     keep_fp32: Annotated[
         list[str] | None,
         typer.Option(help="Node or value (name or pattern) to keep in FP32; repeatable.", show_default=False),
@@ -110,7 +119,7 @@ def export_onnx(
         raise UsageError("--explain tells what the passes did; leave out --no-optimize")
     options = _parse_options(size, dynamic, batch, io, precision, optimize, keep_fp32 or [])
     overrides = _parse_overrides(
-        image_range, mean, std, mask_polarity, mask_channels, premask, output_index, size_multiple
+        image_range, mean, std, mask_polarity, mask_channels, premask, output_index, size_multiple, sketch
     )
     from inpaintrt.runtime.images import read_mask  # numpy and Pillow load only where they are used
 
@@ -198,7 +207,7 @@ def _parse_options(
 
 def _parse_overrides(
     image_range: str | None, mean: str | None, std: str | None, mask_polarity: str | None, mask_channels: int | None,
-    premask: bool | None, output_index: int | None, size_multiple: int | None,
+    premask: bool | None, output_index: int | None, size_multiple: int | None, sketch: bool | None,
 ) -> dict[str, Any]:  # fmt: skip
     given: dict[str, Any] = {
         "image_range": _parse_numbers("--image-range", image_range, float, 2) if image_range is not None else None,
@@ -209,6 +218,7 @@ def _parse_overrides(
         "premask": premask,
         "output_index": output_index,
         "size_multiple": size_multiple,
+        "sketch": sketch,
     }
     return {name: value for name, value in given.items() if value is not None}
 

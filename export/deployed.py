@@ -4,6 +4,7 @@
 polarity, pre-masking, composition and rounding (`graph/image_io.py` writes the same in ONNX).
 """
 
+import inspect
 from typing import Any
 
 import torch
@@ -19,19 +20,25 @@ from .on_cpu import OnCpu
 class TensorNetwork(nn.Module):
     """A network behind one calling convention: float32 image [N,C,H,W] and mask [N,1,H,W], all outputs as a tuple.
 
-    The picture comes first, whatever its place among the network's outputs.
+    The picture comes first, whatever its place among the network's outputs. A network whose interface says so is given
+    a sketch [N,1,H,W] as well.
+
+    Raises:
+        NetworkError: if it shall be given a sketch, and its `forward` takes none.
     """
 
     def __init__(self, network: nn.Module, interface: Interface):
         super().__init__()
-        self.network = freeze(network, interface.mask_channels, interface.size_multiple)
+        if interface.sketch:
+            _check_takes_sketch(network)
+        self.network = freeze(network, interface)
         self.interface = interface
 
-    def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor, mask: Tensor, sketch: Tensor | None = None) -> tuple[Tensor, ...]:
         if self.interface.mask_channels > 1:
             mask = mask.expand(-1, self.interface.mask_channels, -1, -1)
         with OnCpu():
-            outputs = flatten_outputs(self.network(image, mask))
+            outputs = flatten_outputs(self.network(image, mask, *(() if sketch is None else (sketch,))))
         index = self.interface.output_index
         if index >= len(outputs):
             raise NetworkError(f"--output-index {index}, but the network returns {len(outputs)} output(s)")
@@ -46,15 +53,23 @@ class ImageNetwork(nn.Module):
         self.tensor_network = tensor_network
         self.interface = tensor_network.interface
 
-    def prepare(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 [N,H,W,3] and [N,H,W] to what the network wants: float32 [N,3,H,W] and [N,1,H,W]."""
+    def prepare(self, image: Tensor, mask: Tensor, sketch: Tensor | None = None) -> tuple[Tensor, ...]:
+        """uint8 [N,H,W,3] and [N,H,W] to what the network wants: float32 [N,3,H,W] and [N,1,H,W].
+
+        A network that takes a sketch is given one, [N,1,H,W], of no lines if `sketch` [N,H,W] is None.
+        """
         offset, scale = (torch.tensor(values)[:, None, None] for values in self.interface.normalisation)
         hole = mask[:, None].to(torch.float32).clamp(0, 1)
         known = 1 - hole
         normalised = (image.permute(0, 3, 1, 2).to(torch.float32) / 255 - offset) / scale
         if self.interface.premask:
             normalised = normalised * known + hole * self.interface.fill
-        return normalised, known if self.interface.mask_polarity == "valid" else hole
+        used = normalised, known if self.interface.mask_polarity == "valid" else hole
+        if not self.interface.sketch:
+            return used
+        return *used, hole * (
+            torch.zeros_like(hole) if sketch is None else sketch[:, None].to(torch.float32).clamp(0, 1)
+        )
 
     def compose(self, image: Tensor, mask: Tensor, output: Tensor) -> Tensor:
         """Known pixels of `image`, holes of the network's picture: uint8 [N,H,W,3]."""
@@ -65,8 +80,20 @@ class ImageNetwork(nn.Module):
         offset, scale = (torch.tensor(values)[:, None, None] for values in self.interface.denormalisation)
         return ((output.to(torch.float32) * scale + offset) * 255).clamp(0, 255).permute(0, 2, 3, 1)
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        return self.compose(image, mask, self.tensor_network(*self.prepare(image, mask))[0])
+    def forward(self, image: Tensor, mask: Tensor, sketch: Tensor | None = None) -> Tensor:
+        return self.compose(image, mask, self.tensor_network(*self.prepare(image, mask, sketch))[0])
+
+
+def _check_takes_sketch(network: nn.Module) -> None:
+    try:
+        names = list(inspect.signature(network.forward).parameters)
+    except (TypeError, ValueError):  # it has none that Python can read
+        names = []
+    if names[2:3] != ["sketch"]:
+        raise NetworkError(
+            f"{type(network).__qualname__} takes no sketch: its forward({', '.join(names)}) has no third argument "
+            "'sketch'; leave out --sketch"
+        )
 
 
 def flatten_outputs(value: Any) -> tuple[Tensor, ...]:

@@ -108,7 +108,8 @@ def export_onnx(
     """Export a network to a bundle.
 
     Args:
-        network: `forward(image, mask)`, image [N,3,H,W] and mask [N,1 or 3,H,W], as `interface` says.
+        network: `forward(image, mask)`, image [N,3,H,W] and mask [N,1 or 3,H,W], as `interface` says; with
+            `interface.sketch`, `forward(image, mask, sketch)`, sketch [N,1,H,W].
         output: directory of the bundle; a bundle that is there is replaced in one step.
         interface: what the network expects; the network's own `interface` attribute or the defaults if None.
         size: height and width in pixels of a static graph, multiples of `interface.size_multiple`.
@@ -308,7 +309,8 @@ def _check_finite(network: nn.Module, model: ir.Model) -> None:
 
 def _best_shapes(profile: Profile) -> dict[str, tuple[int, int, int, int]]:
     batch, height, width = profile.batch[1], profile.height[1], profile.width[1]
-    return {"image": (batch, 3, height, width), "mask": (batch, 1, height, width)}
+    plane = (batch, 1, height, width)
+    return {"image": (batch, 3, height, width), "mask": plane, "sketch": plane}
 
 
 def _details(precision: str, report: ExportReport) -> dict[str, object]:

@@ -7,7 +7,7 @@ cannot be traced, and at deployment the weight is a constant: the one that two c
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from inpaintrt.runtime.errors import NetworkError
 
+from .interface import Interface
 from .on_cpu import OnCpu
 
 PLAIN: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -32,7 +33,7 @@ TOLERANCE = 0.05
 """Relative difference of two calls that one more power iteration may make; a converged one makes none."""
 
 
-def freeze(network: nn.Module, mask_channels: int, size_multiple: int) -> nn.Module:
+def freeze(network: nn.Module, interface: Interface) -> nn.Module:
     """`network`, or a copy of it in evaluation mode whose weights are constants if it computes some at each call.
 
     Raises:
@@ -46,8 +47,10 @@ def freeze(network: nn.Module, mask_channels: int, size_multiple: int) -> nn.Mod
     frozen.eval()
     for module in frozen.modules():
         _remove_library_norms(module)
-    size = -(-SAMPLE // size_multiple) * size_multiple
-    sample = torch.rand(1, 3, size, size), torch.zeros(1, mask_channels, size, size)
+    size = -(-SAMPLE // interface.size_multiple) * interface.size_multiple
+    sample = [torch.rand(1, 3, size, size), torch.zeros(1, interface.mask_channels, size, size)]
+    if interface.sketch:
+        sample.append(torch.zeros(1, 1, size, size))
     layers = [module for module in frozen.modules() if isinstance(module, PLAIN)]
     before = [_weight(layer) for layer in layers]
     first, second = _call(frozen, sample), _call(frozen, sample)
@@ -112,7 +115,7 @@ def _is_same(before: Tensor | None, after: Tensor | None) -> bool:
     return before is not None and after is not None and torch.equal(before, after)
 
 
-def _call(network: nn.Module, sample: tuple[Tensor, Tensor]) -> Any:
+def _call(network: nn.Module, sample: Sequence[Tensor]) -> Any:
     try:
         with torch.no_grad(), OnCpu():
             result = network(*sample)

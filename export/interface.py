@@ -1,7 +1,7 @@
 """What a network expects of its input and how its output is read.
 
-A network is any `torch.nn.Module` with `forward(image, mask)`. Its `Interface` says the rest; known checkpoint families
-bring their own.
+A network is any `torch.nn.Module` with `forward(image, mask)`, or `forward(image, mask, sketch)` if a user can guide
+it. Its `Interface` says the rest; known checkpoint families bring their own.
 """
 
 import math
@@ -24,6 +24,7 @@ class Interface:
         output_index: which output is the picture, if the network returns several.
         output_range: range of the picture, as `image_range`; None for the same as the input (mean and std too).
         size_multiple: height and width must be multiples of this.
+        sketch: whether the network is given the user's lines, [N,1,H,W] with 1 = line, as a third argument `sketch`.
 
     Raises:
         ValueError: if a value is out of its range or two contradict each other.
@@ -39,14 +40,16 @@ class Interface:
     output_index: int = 0
     output_range: tuple[float, float] | None = None
     size_multiple: int = 1
+    sketch: bool = False
 
     def __post_init__(self) -> None:
         if self.mask_polarity not in ("valid", "hole"):
             raise ValueError(f"mask_polarity is 'valid' or 'hole', not {self.mask_polarity!r}")
         if self.mask_channels not in (1, 3):
             raise ValueError(f"mask_channels is 1 or 3, not {self.mask_channels!r}")
-        if not isinstance(self.premask, bool):
-            raise ValueError(f"premask is true or false, not {self.premask!r}")
+        for name in ("premask", "sketch"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is true or false, not {getattr(self, name)!r}")
         _check_numbers("fill", (self.fill,), 1)
         for name in ("image_range", "output_range"):
             limits = getattr(self, name)

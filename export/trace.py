@@ -5,7 +5,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,8 @@ class Trace:
 def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> Trace:
     """Trace a network into a graph with inputs `image`, `mask` and outputs `output` and, if it has one, `updated_mask`.
 
+    A network that takes one has the input `sketch` as well.
+
     An output is the updated mask if it depends on the mask and on no image value; other outputs are dropped.
 
     Args:
@@ -55,13 +57,12 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     multiple = network.interface.size_multiple
     units = {"batch": 1, "height": multiple, "width": multiple}
     batch, height, width = (_sample_size(getattr(profile, axis), unit) for axis, unit in units.items())
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(batch, 3, height, width, generator=generator)
-    mask = (torch.rand(batch, 1, height, width, generator=generator) > 0.3).float()
-    outputs = _call(_without_memory(network), image, mask)
-    if outputs[0].shape != image.shape:
+    inputs = _samples(network, (batch, height, width), seed=0)
+    outputs = _call(_without_memory(network), inputs)
+    if outputs[0].shape != inputs["image"].shape:
         raise NetworkError(
-            f"the picture the network returns has shape {tuple(outputs[0].shape)}, expected {tuple(image.shape)}; "
+            f"the picture the network returns has shape {tuple(outputs[0].shape)}, "
+            f"expected {tuple(inputs['image'].shape)}; "
             "choose another output with --output-index"
         )
     axes = {
@@ -74,15 +75,15 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
-                network, (image, mask), dynamo=True, optimize=optimize, verbose=False, opset_version=OPSET,
-                input_names=["image", "mask"], output_names=names,
-                dynamic_shapes={"image": dynamic, "mask": dynamic} if dynamic else None,
+                network, tuple(inputs.values()), dynamo=True, optimize=optimize, verbose=False, opset_version=OPSET,
+                input_names=list(inputs), output_names=names,
+                dynamic_shapes=dict.fromkeys(inputs, dynamic) if dynamic else None,
             )  # fmt: skip
     except Exception as error:
         raise NetworkError(f"PyTorch cannot export the network: {_innermost(error)}{source_line(error)}") from error
     assert program is not None
     _check_axes(program.model.graph, dynamic)
-    selected = _select_outputs(program.model)
+    selected = _select_outputs(program.model, list(inputs))
     if dynamic and not optimize:
         _check_another_size(network, selected.model, profile, (batch, height, width))
     return selected
@@ -96,16 +97,29 @@ def _without_memory(network: TensorNetwork) -> TensorNetwork:
         return network
 
 
-def _call(network: TensorNetwork, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _samples(network: TensorNetwork, size: tuple[int, int, int], seed: int) -> dict[str, torch.Tensor]:
+    """Something for each input of a network, for (batch, height, width)."""
+    batch, *plane = size
+    generator = torch.Generator().manual_seed(seed)
+    inputs = {
+        "image": torch.rand(batch, 3, *plane, generator=generator),
+        "mask": (torch.rand(batch, 1, *plane, generator=generator) > 0.3).float(),
+    }
+    if network.interface.sketch:
+        inputs["sketch"] = (torch.rand(batch, 1, *plane, generator=generator) > 0.9).float()
+    return inputs
+
+
+def _call(network: TensorNetwork, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
     try:
         with torch.no_grad():
-            return flatten_outputs(network(image, mask))
+            return flatten_outputs(network(*inputs.values()))
     except NetworkError:
         raise
     except Exception as error:
+        given = " and ".join(f"{name} {tuple(value.shape)}" for name, value in inputs.items())
         raise NetworkError(
-            f"the network cannot be called with image {tuple(image.shape)} and mask {tuple(mask.shape)}: "
-            f"{_first_line(error)}{source_line(error)}"
+            f"the network cannot be called with {given}: {_first_line(error)}{source_line(error)}"
         ) from error
 
 
@@ -154,15 +168,13 @@ def _check_another_size(
     Adaptive pooling, for one, is traced as pooling with the window that the traced size needs.
     """
     limits = (profile.batch, profile.height, profile.width)
-    size = [low if low != was else high for (low, _, high), was in zip(limits, traced, strict=True)]
-    generator = torch.Generator().manual_seed(1)
-    image = torch.rand(size[0], 3, *size[1:], generator=generator)
-    mask = (torch.rand(size[0], 1, *size[1:], generator=generator) > 0.3).float()
-    expected = _call(network, image, mask)[0].numpy()
+    batch, height, width = (low if low != was else high for (low, _, high), was in zip(limits, traced, strict=True))
+    size = batch, height, width
+    inputs = _samples(network, size, seed=1)
+    expected = _call(network, inputs)[0].numpy()
     try:
         session = open_session(ir.to_proto(model).SerializeToString(), "cpu")
-        feed = {"image": image.numpy(), "mask": mask.numpy()}
-        found = session.run(["output"], {value.name: feed[value.name] for value in session.get_inputs()})[0]
+        found = session.run(["output"], {value.name: inputs[value.name].numpy() for value in session.get_inputs()})[0]
     except Exception as error:  # ONNX Runtime's exceptions share no base
         raise NetworkError(
             f"the network was traced with {_sizes(traced)}, and its graph does not run with {_sizes(size)}: "
@@ -182,9 +194,9 @@ def _sizes(size: Sequence[int]) -> str:
     return f"{size[0]}x{size[1]}x{size[2]} (batch, height, width)"
 
 
-def _select_outputs(model: ir.Model) -> Trace:
+def _select_outputs(model: ir.Model, inputs: Sequence[str]) -> Trace:
     # An input that is returned as it is was renamed as an output by the exporter.
-    for value, name in zip(model.graph.inputs, ("image", "mask"), strict=True):
+    for value, name in zip(model.graph.inputs, inputs, strict=True):
         value.name = name
     _give_outputs_values_of_their_own(model.graph)
     mask_only = analyse_mask_path(model).mask_only

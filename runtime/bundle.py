@@ -376,8 +376,11 @@ def _parse(path: Path, values: Any) -> Bundle:
             outputs=tuple(map(str, deployed["outputs"])),
             updated_mask_output=_optional_positive(deployed["updated_mask_output"]),
         )
+        network = dict(values["network"])
+        if network.get("sketch", False) is not ("sketch" in interface.inputs):
+            raise ValueError(f"sketch is {network.get('sketch', False)!r}, but the inputs are {interface.inputs}")
         artifacts = tuple(_artifact(path, entry) for entry in values["artifacts"])
-        return Bundle(path, dict(values["source"]), dict(values["network"]), interface, artifacts)
+        return Bundle(path, dict(values["source"]), network, interface, artifacts)
     except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else f"is malformed: {error}"
         raise BundleError(f"{document}: {what}; export it again") from None

@@ -12,6 +12,10 @@ from .console import command_line, print_json, progress, say
 from .errors import ImageError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .images import Picture
     from .inpainter import Inpainter
 
 
@@ -28,6 +32,7 @@ class _Job:
     image: Path
     mask: Path | None
     output: Path
+    sketch: Path | None = None
 
 
 def inpaint(
@@ -47,6 +52,14 @@ def inpaint(
             show_default=False,
         ),
     ] = None,
+    sketch: Annotated[
+        Path | None,
+        typer.Option(
+            help="Lines that the filled holes shall follow, non-zero = line; or a folder or one for all, as --mask. "
+            "For a bundle exported with --sketch.  [default: no lines]",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[DeviceOption, typer.Option(help="Where to run.")] = DeviceOption.AUTO,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 = all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
@@ -63,12 +76,15 @@ def inpaint(
     from .bundle import Bundle
     from .inpainter import Inpainter  # numpy and the backend load only where they are used
 
-    has_own_mask = Bundle.open(bundle).fixed_mask() is not None
+    opened = Bundle.open(bundle)
+    has_own_mask = opened.fixed_mask() is not None
     if has_own_mask and mask is not None:
         raise UsageError(f"{bundle} was exported with --fixed-mask; leave out --mask")
     if not has_own_mask and mask is None:
         raise UsageError("--mask is missing: which pixels are to be filled?")
-    jobs = _plan(image, mask, output)
+    if sketch is not None and "sketch" not in opened.interface.inputs:
+        raise UsageError(f"{bundle} takes no sketch; leave out --sketch, or export it with --sketch")
+    jobs = _plan(image, mask, sketch, output)
     results = []
     with Inpainter(bundle, device.value, threads) as inpainter, progress() as shown:
         say(f"backend: {inpainter.backend}")
@@ -81,23 +97,26 @@ def inpaint(
         )
 
 
-def _plan(image: Path, mask: Path | None, output: Path) -> list[_Job]:
-    """Pair photos, masks and outputs, and refuse what cannot work before anything runs."""
+def _plan(image: Path, mask: Path | None, sketch: Path | None, output: Path) -> list[_Job]:
+    """Pair photos, masks, sketches and outputs, and refuse what cannot work before anything runs."""
     from .images import check_output_format, list_pictures
 
     if not image.exists():
         raise ImageError(f"{image}: no such file or folder")
-    if mask is not None and not mask.exists():
-        raise ImageError(f"{mask}: no such file or folder")
+    planes = {"mask": mask, "sketch": sketch}
+    for path in planes.values():
+        if path is not None and not path.exists():
+            raise ImageError(f"{path}: no such file or folder")
     if not image.is_dir():
-        if mask is not None and mask.is_dir():
-            raise UsageError(f"--mask {mask} is a folder, but --image {image} is one photo")
+        for name, path in planes.items():
+            if path is not None and path.is_dir():
+                raise UsageError(f"--{name} {path} is a folder, but --image {image} is one photo")
         target = output / f"{image.stem}.png" if output.is_dir() else output
         if not target.parent.is_dir():
             raise UsageError(f"--output {target}: the folder {target.parent} does not exist")
         check_output_format(target)
-        _check_not_input(target, image, mask)
-        return [_Job(image, mask, target)]
+        _check_not_input(target, image, mask, sketch)
+        return [_Job(image, mask, target, sketch)]
     photos = list(list_pictures(image))
     if not photos:
         raise ImageError(f"{image}: holds no pictures")
@@ -107,39 +126,47 @@ def _plan(image: Path, mask: Path | None, output: Path) -> list[_Job]:
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise UsageError(f"{image}: several pictures are called {', '.join(twice)}; their results would have one name")
-    masks: dict[str, Path | None] = dict.fromkeys(stems, mask)
-    if mask is not None and mask.is_dir():
-        masks = {path.stem: path for path in list_pictures(mask)}
-    missing = [photo.name for photo in photos if photo.stem not in masks]
-    if missing:
-        raise ImageError(
-            f"{mask}: holds no mask for {', '.join(missing[:5])}{' and others' if len(missing) > 5 else ''}"
-        )
-    jobs = [_Job(photo, masks[photo.stem], output / f"{photo.stem}.png") for photo in photos]
+    masks, sketches = (_of_each_photo(name, path, photos) for name, path in planes.items())
+    jobs = [
+        _Job(photo, own_mask, output / f"{photo.stem}.png", own_sketch)
+        for photo, own_mask, own_sketch in zip(photos, masks, sketches, strict=True)
+    ]
     for job in jobs:
-        _check_not_input(job.output, job.image, job.mask)
+        _check_not_input(job.output, job.image, job.mask, job.sketch)
     output.mkdir(parents=True, exist_ok=True)
     return jobs
 
 
-def _check_not_input(target: Path, image: Path, mask: Path | None) -> None:
-    if target.resolve() in (image.resolve(), mask.resolve() if mask is not None else None):
+def _of_each_photo(name: str, given: Path | None, photos: list[Path]) -> list[Path | None]:
+    """The mask or sketch of each photo: the one of its name if `given` is a folder."""
+    from .images import list_pictures
+
+    if given is None or not given.is_dir():
+        return [given] * len(photos)
+    found = {path.stem: path for path in list_pictures(given)}
+    missing = [photo.name for photo in photos if photo.stem not in found]
+    if missing:
+        more = " and others" if len(missing) > 5 else ""
+        raise ImageError(f"{given}: holds no {name} for {', '.join(missing[:5])}{more}")
+    return [found[photo.stem] for photo in photos]
+
+
+def _check_not_input(target: Path, *inputs: Path | None) -> None:
+    if target.resolve() in [path.resolve() for path in inputs if path is not None]:
         raise UsageError(f"--output {target} would replace an input; choose another name or folder")
 
 
 def _fill(inpainter: "Inpainter", job: _Job) -> dict[str, object]:
-    from .images import read_mask, read_picture, write_picture
+    from .images import read_picture, write_picture
 
     picture = read_picture(job.image)
-    hole = read_mask(job.mask) if job.mask is not None else None
+    hole = _read_plane("mask", job.mask, job.image, picture)
+    line = _read_plane("sketch", job.sketch, job.image, picture)
     if hole is None and picture.rgb.shape[:2] != inpainter.fixed_size:
         have, need = (f"{shape[1]}x{shape[0]}" for shape in (picture.rgb.shape, inpainter.fixed_size or (0, 0)))
         raise ImageError(f"{job.image}: is {have} (upright), but the fixed mask of the bundle is for {need}")
-    if hole is not None and hole.shape != picture.rgb.shape[:2]:
-        have, need = (f"{shape[1]}x{shape[0]}" for shape in (hole.shape, picture.rgb.shape))
-        raise ImageError(f"{job.mask}: is {have}, but {job.image} is {need} (upright); make the mask the same size")
     start = time.perf_counter()
-    filled = inpainter(picture.rgb, hole)
+    filled = inpainter(picture.rgb, hole, sketch=line)
     seconds = time.perf_counter() - start
     write_picture(job.output, filled, picture)
     if job.output.suffix.lower() in (".jpg", ".jpeg"):
@@ -147,10 +174,24 @@ def _fill(inpainter: "Inpainter", job: _Job) -> dict[str, object]:
     return {
         "image": str(job.image),
         "mask": str(job.mask) if job.mask is not None else None,
+        "sketch": str(job.sketch) if job.sketch is not None else None,
         "output": str(job.output),
         "hole_ratio": round(float(hole.mean()), 6) if hole is not None else None,
         "seconds": round(seconds, 6),
     }
+
+
+def _read_plane(name: str, path: Path | None, image: Path, picture: "Picture") -> "NDArray[np.bool_] | None":
+    """A mask or sketch of the picture's size."""
+    from .images import read_mask
+
+    if path is None:
+        return None
+    plane = read_mask(path)
+    if plane.shape != picture.rgb.shape[:2]:
+        have, need = (f"{shape[1]}x{shape[0]}" for shape in (plane.shape, picture.rgb.shape))
+        raise ImageError(f"{path}: is {have}, but {image} is {need} (upright); make the {name} the same size")
+    return plane
 
 
 main = command_line(inpaint)

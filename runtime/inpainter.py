@@ -23,7 +23,8 @@ class Inpainter:
         with Inpainter("places") as inpaint:
             filled = inpaint(image, mask)
 
-    A bundle that was exported with `--fixed-mask` takes no mask: `inpaint(image)`.
+    A bundle that was exported with `--fixed-mask` takes no mask: `inpaint(image)`. One that was exported with
+    `--sketch` takes lines to follow: `inpaint(image, mask, sketch=lines)`.
 
     Args:
         bundle: directory of a bundle exported with `--io image`.
@@ -42,7 +43,7 @@ class Inpainter:
         self.bundle = Bundle.open(bundle)
         if self.bundle.interface.io != "image":
             raise BackendError(f"{bundle}: was exported with --io tensor; export it with --io image to fill pictures")
-        unknown = set(self.bundle.interface.inputs) - {"image", "mask"}
+        unknown = set(self.bundle.interface.inputs) - {"image", "mask", "sketch"}
         if unknown:
             raise BackendError(f"{bundle}: needs {', '.join(sorted(unknown))}, which this release cannot give")
         self._fixed = self._read_fixed_mask()
@@ -63,12 +64,20 @@ class Inpainter:
         """Free the backend."""
         self._backend.close()
 
-    def __call__(self, image: UInt8Array, mask: NDArray[np.uint8 | np.bool_] | None = None) -> UInt8Array:
+    def __call__(
+        self,
+        image: UInt8Array,
+        mask: NDArray[np.uint8 | np.bool_] | None = None,
+        *,
+        sketch: NDArray[np.uint8 | np.bool_] | None = None,
+    ) -> UInt8Array:
         """Fill the holes.
 
         Args:
             image: uint8 RGB [H,W,3] or [N,H,W,3]; not changed.
             mask: uint8 or bool [H,W] or [N,H,W]; non-zero = hole. None if, and only if, the bundle's mask is fixed.
+            sketch: uint8 or bool of the mask's shape; non-zero = line. Only for a bundle that takes one; None for no
+                lines. Lines outside the holes have no effect.
 
         Returns:
             A new array like `image`; known pixels are bit-identical.
@@ -79,10 +88,11 @@ class Inpainter:
         image = np.asarray(image)
         mask = self._given_or_fixed(image, mask)
         check_picture(image, mask)
+        line = self._lines(image, sketch)
         if image.ndim == 3:
-            filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0)[0]
+            filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0, line[None])[0]
             return filled
-        return self._fill_batch(image, mask != 0)
+        return self._fill_batch(image, mask != 0, line)
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
@@ -115,7 +125,15 @@ class Inpainter:
             raise ImageError(f"the image is {have}, but the fixed mask of this bundle is for {need}")
         return np.broadcast_to(self._fixed, image.shape[:-1])
 
-    def _fill_batch(self, image: UInt8Array, hole: NDArray[np.bool_]) -> UInt8Array:
+    def _lines(self, image: UInt8Array, sketch: NDArray[Any] | None) -> NDArray[np.bool_]:
+        if sketch is None:
+            return np.zeros(image.shape[:-1], dtype=np.bool_)
+        if "sketch" not in self.bundle.interface.inputs:
+            raise ImageError("this bundle's network takes no sketch; leave it out")
+        check_plane("sketch", np.asarray(sketch), image, "line")
+        return np.asarray(sketch != 0)
+
+    def _fill_batch(self, image: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_]) -> UInt8Array:
         profile = self.bundle.interface.profile
         largest = profile.height[2], profile.width[2]
         result = np.array(image)
@@ -124,24 +142,26 @@ class Inpainter:
             step = profile.batch[2]
             for start in range(0, len(with_holes), step):
                 chosen = with_holes[start : start + step]
-                result[chosen] = self._run(image[chosen], hole[chosen])
+                result[chosen] = self._run(image[chosen], hole[chosen], line[chosen])
         else:
             for index in with_holes:
-                self._fill_by_windows(result[index], hole[index], largest)
+                self._fill_by_windows(result[index], hole[index], line[index], largest)
         return result
 
-    def _fill_by_windows(self, picture: UInt8Array, hole: NDArray[np.bool_], size: tuple[int, int]) -> None:
+    def _fill_by_windows(
+        self, picture: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_], size: tuple[int, int]
+    ) -> None:
         """Fill `picture` [H,W,3] in place, one window after the other."""
         unknown = hole.copy()
         for window in windows_around_holes(hole, *size):
             area, core = window.area, window.core
-            patch = self._run(picture[area][None], unknown[area][None])[0]
+            patch = self._run(picture[area][None], unknown[area][None], line[area][None])[0]
             target = tuple(slice(c.start - a.start, c.stop - a.start) for c, a in zip(core, area, strict=True))
             to_fill = unknown[core][..., None]
             picture[core] = np.where(to_fill, patch[target], picture[core])
             unknown[core] = False
 
-    def _run(self, image: UInt8Array, hole: NDArray[np.bool_]) -> UInt8Array:
+    def _run(self, image: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_]) -> UInt8Array:
         """Pad to a size the network takes, run, and cut off the padding; padding counts as hole."""
         count, height, width = hole.shape
         profile, multiple = self.bundle.interface.profile, self.bundle.interface.size_multiple
@@ -155,6 +175,9 @@ class Inpainter:
         padded_image[:count, :height, :width] = image
         padded_mask[:count, :height, :width] = hole
         inputs = {"image": padded_image, "mask": padded_mask}
+        if "sketch" in self.bundle.interface.inputs:
+            inputs["sketch"] = np.zeros(padded_shape, dtype=np.uint8)
+            inputs["sketch"][:count, :height, :width] = line
         composite = self._backend.run({name: inputs[name] for name in self.bundle.interface.inputs})
         cut: UInt8Array = composite[:count, :height, :width]
         return cut
@@ -173,9 +196,18 @@ def check_picture(image: np.ndarray, mask: np.ndarray) -> None:
     """
     if image.dtype != np.uint8 or image.ndim not in (3, 4) or image.shape[-1] != 3:
         raise ImageError(f"image is {image.dtype} {image.shape}; expected uint8 [H,W,3] or [N,H,W,3], RGB")
-    if mask.dtype not in (np.uint8, np.bool_):
-        raise ImageError(f"mask is {mask.dtype} {mask.shape}; expected uint8 or bool, non-zero = hole")
     if 0 in image.shape:
         raise ImageError(f"image of shape {image.shape} is empty")
-    if mask.shape != image.shape[:-1]:
-        raise ImageError(f"mask is {mask.shape}, but the image needs {image.shape[:-1]}")
+    check_plane("mask", mask, image, "hole")
+
+
+def check_plane(name: str, plane: np.ndarray, image: np.ndarray, meaning: str) -> None:
+    """Refuse an array that is no mask or sketch for a picture.
+
+    Raises:
+        ImageError: saying what was found and what is expected.
+    """
+    if plane.dtype not in (np.uint8, np.bool_):
+        raise ImageError(f"{name} is {plane.dtype} {plane.shape}; expected uint8 or bool, non-zero = {meaning}")
+    if plane.shape != image.shape[:-1]:
+        raise ImageError(f"{name} is {plane.shape}, but the image needs {image.shape[:-1]}")

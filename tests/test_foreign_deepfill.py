@@ -124,12 +124,12 @@ def test_normalised_weights_become_constants(tmp_path: Path, name: str) -> None:
 def test_a_weight_that_differs_at_each_call_is_refused_by_name(tmp_path: Path) -> None:
     network = one_layer(Mutating())
     with pytest.raises(NetworkError, match=r"Conv2d .*: something rewrites its weights in forward"):
-        freeze(network, 1, 1)
+        freeze(network, Interface())
 
 
 def test_other_networks_are_left_as_they_are() -> None:
     network = one_layer(nn.Conv2d(4, 3, 3, padding=1))
-    assert freeze(network, 1, 1) is network
+    assert freeze(network, Interface()) is network
 
 
 def test_hard_coded_devices_mean_the_cpu(tmp_path: Path) -> None:

@@ -86,14 +86,17 @@ def find_candidates(bundle: Bundle, torch_reference: TorchReference) -> Iterator
 
 def inputs_for(bundle: Bundle, reference: Reference) -> dict[str, NDArray[Any]]:
     """What the bundle's network takes for a batch, by name; one whose mask is fixed takes none."""
+    batch = reference.batch
     inputs: dict[str, NDArray[Any]] = {"image": reference.network_image, "mask": reference.network_mask}
     if bundle.interface.io == "image":
-        inputs = {"image": reference.batch.image, "mask": _any_non_zero(reference.batch.hole)}
+        inputs = {"image": batch.image, "mask": _any_non_zero(batch.hole)}
+    if reference.network_sketch is not None and batch.sketch is not None:
+        inputs["sketch"] = reference.network_sketch if bundle.interface.io == "tensor" else _any_non_zero(batch.sketch)
     return {name: inputs[name] for name in bundle.interface.inputs}
 
 
 def _any_non_zero(hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """A uint8 mask whose holes are different non-zero values, each of which means a hole."""
+    """A uint8 mask or sketch whose holes or lines are different non-zero values, each of which means the same."""
     values = 1 + np.arange(hole.size, dtype=np.int64).reshape(hole.shape) % 255
     return np.where(hole, values, 0).astype(np.uint8)
 

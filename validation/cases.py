@@ -1,7 +1,7 @@
 """The cases of a validation: pictures with masks, in batches, and what PyTorch makes of them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from inpaintrt.runtime.bundle import Bundle, Profile
 from inpaintrt.runtime.errors import BundleError
 from inpaintrt.runtime.images import decode_mask
 
-from .masks import mask_corpus
+from .masks import line_drawing, mask_corpus
 from .pictures import Pair, PictureSource, fit, fit_mask
 from .torch_half import MoveResults, RoundToHalf, rounded
 
@@ -26,11 +26,12 @@ HALF_UNIT = 2.0**-12
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of one call: names [N], image uint8 [N,H,W,3], hole bool [N,H,W]."""
+    """Pictures of one call: names [N], image uint8 [N,H,W,3], hole bool [N,H,W]; sketch bool [N,H,W] if it has one."""
 
     names: tuple[str, ...]
     image: NDArray[np.uint8]
     hole: NDArray[np.bool_]
+    sketch: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Reference:
         picture: the network's picture before rounding to 8 bits, float32 [N,H,W,3], 0..255.
         disturbed_output, disturbed_picture: output and picture in FP32 with every weight moved by as much as rounding
             to FP16 moves one: no FP16 graph can be expected to come closer than this.
+        network_sketch: float32 [N,1,H,W], 1 = line, or None.
     """
 
     batch: Batch
@@ -57,6 +59,7 @@ class Reference:
     picture: NDArray[np.float32]
     disturbed_output: NDArray[np.float32]
     disturbed_picture: NDArray[np.float32]
+    network_sketch: NDArray[np.float32] | None = None
 
 
 FIXED_MASK_PICTURES = 4
@@ -114,6 +117,14 @@ def make_batches(profile: Profile, source: PictureSource, seed: int, pairs: Sequ
             yield from _batches(extreme, fewest)
 
 
+def with_sketches(batches: Iterable[Batch], seed: int) -> Iterator[Batch]:
+    """The batches with lines drawn over each picture, within and outside the holes."""
+    rng = np.random.default_rng(seed)
+    for batch in batches:
+        _, height, width = batch.hole.shape
+        yield replace(batch, sketch=np.stack([line_drawing(height, width, rng) for _ in batch.names]))
+
+
 @dataclass(frozen=True)
 class _Case:
     """A mask and its picture: hole bool [H,W], image uint8 [H,W,3]."""
@@ -158,16 +169,14 @@ class TorchReference:
     def run_inverted(self, batch: Batch) -> NDArray[np.float32]:
         """The output [N,3,H,W] with holes and known pixels exchanged: what a flipped polarity gives."""
         with torch.no_grad():
-            hole = torch.from_numpy((~batch.hole).astype(np.uint8))
-            prepared = self._network.prepare(torch.from_numpy(batch.image), hole)
+            prepared = self._prepare(replace(batch, hole=~batch.hole))
             output: NDArray[np.float32] = self._network.tensor_network(*prepared)[0].numpy()
         return output
 
     def run_disturbed_fp32(self, batch: Batch) -> NDArray[np.float32]:
         """The output [N,3,H,W] with each result inside moved by up to a rounding of FP32: how sure FP32 is."""
         with torch.no_grad():
-            hole = torch.from_numpy(batch.hole.astype(np.uint8))
-            prepared = self._network.prepare(torch.from_numpy(batch.image), hole)
+            prepared = self._prepare(batch)
             with MoveResults():
                 output = self._network.tensor_network(*prepared)[0]
         return np.asarray(output)
@@ -179,8 +188,7 @@ class TorchReference:
             name: rounded(tensor.detach()) for name, tensor in (*network.named_parameters(), *network.named_buffers())
         }
         with torch.no_grad():
-            image, mask = torch.from_numpy(batch.image), torch.from_numpy(batch.hole.astype(np.uint8))
-            prepared = tuple(rounded(tensor) for tensor in self._network.prepare(image, mask))
+            prepared = tuple(rounded(tensor) for tensor in self._prepare(batch))
             with RoundToHalf():  # type: ignore[no-untyped-call]
                 outputs = functional_call(network, weights, prepared)
         named = {"output": outputs[0].float().numpy(), "updated_mask": self._updated_mask(outputs)}
@@ -200,17 +208,24 @@ class TorchReference:
         """What a candidate must reproduce."""
         image, mask = torch.from_numpy(batch.image), torch.from_numpy(batch.hole.astype(np.uint8))
         with torch.no_grad():
-            network_image, network_mask = self._network.prepare(image, mask)
-            outputs = self._network.tensor_network(network_image, network_mask)
+            network_image, *planes = self._prepare(batch)
+            outputs = self._network.tensor_network(network_image, *planes)
             composite = self._network.compose(image, mask, outputs[0])
             disturbed = functional_call(
-                self._network.tensor_network, self._disturbed, (network_image.half().float(), network_mask)
+                self._network.tensor_network, self._disturbed, (network_image.half().float(), *planes)
             )
             picture, disturbed_picture = (self._network.picture(each[0]).numpy() for each in (outputs, disturbed))
         return Reference(
-            batch, network_image.numpy(), network_mask.numpy(), outputs[0].float().numpy(), self._updated_mask(outputs),
+            batch, network_image.numpy(), planes[0].numpy(), outputs[0].float().numpy(), self._updated_mask(outputs),
             composite.numpy(), picture, disturbed[0].float().numpy(), disturbed_picture,
+            planes[1].numpy() if len(planes) > 1 else None,
         )  # fmt: skip
+
+    def _prepare(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """What the network is given for a batch."""
+        hole = torch.from_numpy(batch.hole.astype(np.uint8))
+        sketch = None if batch.sketch is None else torch.from_numpy(batch.sketch.astype(np.uint8))
+        return self._network.prepare(torch.from_numpy(batch.image), hole, sketch)
 
     def _updated_mask(self, outputs: tuple[torch.Tensor, ...]) -> NDArray[np.float32] | None:
         if self._mask_output is None:

@@ -152,7 +152,8 @@ def _evaluate(
     taken = session.get_inputs()
     batch = taken[0].shape[0]
     count = batch if isinstance(batch, int) else 1
-    feed = {"image": np.stack([picture] * count), "mask": np.stack([hole.astype(np.uint8)] * count)}
+    mask = np.stack([hole.astype(np.uint8)] * count)
+    feed = {"image": np.stack([picture] * count), "mask": mask, "sketch": np.zeros_like(mask)}
     given = session.get_outputs()
     results = session.run(None, {value.name: feed[value.name] for value in taken})
     return {value.name: result[0] for value, result in zip(given, results, strict=True)}

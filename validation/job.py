@@ -15,7 +15,7 @@ from inpaintrt.runtime import bundle as bundles
 from inpaintrt.runtime.bundle import Bundle
 from inpaintrt.runtime.errors import BundleError, UsageError
 
-from .cases import Batch, TorchReference, fixed_hole, fixed_mask_batches, make_batches
+from .cases import Batch, TorchReference, fixed_hole, fixed_mask_batches, make_batches, with_sketches
 from .pictures import PictureSource, find_pairs, find_pictures
 from .report import PARITY
 
@@ -74,8 +74,13 @@ def make_plan(bundle: Bundle, images: Path | None, masks: Path | None, seed: int
     if fixed is not None:
         if masks is not None:
             raise UsageError("--masks: the mask of this bundle is fixed; export it without --fixed-mask to try others")
-        return Plan(tuple(fixed_mask_batches(fixed, source, profile.batch[2])), seed, f"{words}, its fixed mask")
-    pairs = find_pairs(masks, files)
-    batches = make_batches(profile, source, seed, pairs)
-    words += ", mask corpus" + (f" and {len(pairs)} masks of {masks}" if pairs else "")
+        batches = fixed_mask_batches(fixed, source, profile.batch[2])
+        words += ", its fixed mask"
+    else:
+        pairs = find_pairs(masks, files)
+        batches = make_batches(profile, source, seed, pairs)
+        words += ", mask corpus" + (f" and {len(pairs)} masks of {masks}" if pairs else "")
+    if "sketch" in bundle.interface.inputs:
+        batches = with_sketches(batches, seed)
+        words += ", with lines drawn"
     return Plan(tuple(batches), seed, words)

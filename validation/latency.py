@@ -26,7 +26,7 @@ from inpaintrt.runtime.errors import BackendError, InpaintrtError
 
 from .hardware import describe_hardware
 from .job import Job, OnProgress
-from .masks import irregular_mask
+from .masks import irregular_mask, line_drawing
 from .pictures import PictureSource
 from .report import environment, plain_json
 from .roofline import floor_for, measure_rates
@@ -172,13 +172,16 @@ def _inputs(bundle: Bundle, shape: Shape) -> dict[str, NDArray[Any]]:
     pictures = PictureSource().pictures(height, width)
     image = np.stack([next(pictures) for _ in range(batch)])
     hole = np.stack([irregular_mask(height, width, HOLES, rng) for _ in range(batch)])
+    line = np.stack([line_drawing(height, width, rng) for _ in range(batch)])
     if bundle.interface.io == "image":
         inputs: dict[str, NDArray[Any]] = {"image": image, "mask": hole.astype(np.uint8)}
+        lines: NDArray[Any] = line.astype(np.uint8)
     else:
         known = ~hole[:, None] if bundle.network.get("mask_polarity") == "valid" else hole[:, None]
         planes = np.ascontiguousarray(image.transpose(0, 3, 1, 2)).astype(np.float32) / 255
         inputs = {"image": planes, "mask": known.astype(np.float32)}
-    return inputs
+        lines = (line & hole)[:, None].astype(np.float32)
+    return inputs | {"sketch": lines} if "sketch" in bundle.interface.inputs else inputs
 
 
 @contextlib.contextmanager

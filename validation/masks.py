@@ -53,6 +53,11 @@ def free_form_mask(
     return np.array(canvas, dtype=np.bool_)
 
 
+def line_drawing(height: int, width: int, rng: np.random.Generator) -> BoolArray:
+    """Lines as a user draws them to guide a network, [H,W], True = line: up to four thin strokes, perhaps none."""
+    return free_form_mask(height, width, rng, strokes=int(rng.integers(5)), thickness=0.1)
+
+
 def _draw_stroke(
     draw: ImageDraw.ImageDraw,
     height: int,

@@ -1,7 +1,7 @@
 """The largest feature of a network, probed at export with the masks that magnify most.
 
 Partial convolution magnifies what it knows the more the less that is: so the probes are a picture of which one pixel is
-known, one of which a few are, and one without holes.
+known, one of which a few are, and one without holes. A sketch draws all of the holes.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def feature_peak(
     """The largest absolute value, over the probes, of any feature that may be FP16; infinite if one is not finite.
 
     Args:
-        model: FP32, with input `image`, `mask` unless it is fixed, and output `output`.
+        model: FP32, with input `image`, `mask` unless it is fixed, perhaps `sketch`, and output `output`.
         interface: the range of the image and the polarity of the mask.
         shape: of the image, [N,3,H,W].
         hole: the fixed mask [1,1,H,W], 1 = hole, of a model without a `mask`.
@@ -49,17 +49,17 @@ def feature_peak(
     model.graph.outputs[:] = peaks
     session = open_session(ir.to_proto(model).SerializeToString(), "cpu")
     largest = 0.0
-    for image, mask in _probes(interface, shape, hole):
-        feed = {"image": image} if hole is not None else {"image": image, "mask": mask}
-        found = np.array(session.run(None, feed), dtype=np.float64)
+    names = [value.name for value in session.get_inputs()]
+    for probe in _probes(interface, shape, hole):
+        found = np.array(session.run(None, {name: probe[name] for name in names}), dtype=np.float64)
         largest = max(largest, float(found.max(initial=0.0)) if np.isfinite(found).all() else np.inf)
     return largest
 
 
 def _probes(
     interface: Interface, shape: tuple[int, int, int, int], hole: NDArray[np.float32] | None
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Image and mask of each probe, in the network's own range and polarity."""
+) -> list[dict[str, NDArray[np.float32]]]:
+    """Image, mask and sketch of each probe, in the network's own range and polarity."""
     rng = np.random.default_rng(0)
     offset, scale = (np.array(values).reshape(1, 3, 1, 1) for values in interface.normalisation)
     batch, _, height, width = shape
@@ -75,5 +75,6 @@ def _probes(
         if interface.premask:
             image = np.where(known, image, interface.fill)
         mask = known if interface.mask_polarity == "valid" else ~known
-        probes.append((image.astype(np.float32), mask.astype(np.float32)))
+        probe = {"image": image, "mask": mask, "sketch": ~known}
+        probes.append({name: value.astype(np.float32) for name, value in probe.items()})
     return probes

@@ -22,7 +22,7 @@ def fix_mask(model: ir.Model, mask: NDArray[np.float32], batch: int) -> ir.Model
     """A copy of `model` without its input `mask`.
 
     Args:
-        model: inputs `image` and `mask`, types and shapes inferred; static height and width.
+        model: inputs `image`, `mask` and perhaps `sketch`, types and shapes inferred; static height and width.
         mask: [1,1,H,W], in the network's own polarity.
         batch: a number of pictures that the model takes.
     """
@@ -85,6 +85,7 @@ def _evaluate(model: ir.Model, values: list[ir.Value], mask: NDArray[np.float32]
     feed = {
         "image": np.zeros((batch, 3, *mask.shape[2:]), dtype=np.float32),
         "mask": np.repeat(mask, batch, axis=0),
+        "sketch": np.zeros((batch, 1, *mask.shape[2:]), dtype=np.float32),
     }
     # Of a value that is listed twice, ONNX Runtime gives one.
     return list(session.run([value.name for value in values], {name: feed[name] for name in names}))

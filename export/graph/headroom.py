@@ -56,7 +56,7 @@ def scale_for(peak: float) -> float:
 
 
 def add_headroom(model: ir.Model, scale: float) -> tuple[ir.Model, PassReport]:
-    """Scale the feature path of a copy of `model` (first input the image, output `output`) by a power of two.
+    """Scale the feature path of a copy of `model` (inputs by name, first output `output`) by a power of two.
 
     A network that is not homogeneous, or that needs no headroom (`scale` 1), is returned as it is; the report says
     which node is why.
@@ -73,16 +73,18 @@ def add_headroom(model: ir.Model, scale: float) -> tuple[ir.Model, PassReport]:
         if reason is not None:
             report.refuse(node, reason)
             return model, report
-    image, output = graph.inputs[0], graph.outputs[0]
+    output = graph.outputs[0]
     if output.producer() not in features:
         return model, report  # no network between image and picture
     scaling = _Scaling(graph, mask_path, scale)
     for node in features:
         scaling.scale_constants(node)
-    users = [(user, index) for user, index in image.uses() if user in features]  # its shape does not change
-    scaled = insert_before(features[0], "Mul", [image, scaling.factor], like=image, name="image_with_headroom")
-    for user, index in users:
-        user.replace_input_with(index, scaled)
+    for image in [value for value in graph.inputs if value in mask_path.image_dependent]:  # and the sketch
+        users = [(user, index) for user, index in image.uses() if user in features]  # its shape does not change
+        name = f"{image.name}_with_headroom"
+        scaled = insert_before(features[0], "Mul", [image, scaling.factor], like=image, name=name)
+        for user, index in users:
+            user.replace_input_with(index, scaled)
     inverse = add_constant(graph, "headroom_inverse", np.array(1 / scale, dtype=np.float32))
     undo = ir.node("Mul", [output, inverse], num_outputs=1, name=UNDONE)
     undo.outputs[0].type, undo.outputs[0].shape = output.type, output.shape

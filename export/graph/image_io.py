@@ -3,6 +3,7 @@
 ::
 
     hole      = clip(mask, 0, 1)                       any non-zero uint8 is a hole
+    line      = clip(sketch, 0, 1) * hole              lines outside the holes have no effect, as Yu et al. train
     x         = (image / 255 - offset) / scale         and x * (1 - hole) + fill * hole where the network wants it
     composite = where(hole, round(clip((output * scale' + offset') * 255, 0, 255)), image)
 
@@ -27,33 +28,32 @@ def add_image_io(model: ir.Model, interface: Interface, fixed_hole: NDArray[np.f
     """A copy of `model` that takes and gives uint8 pictures.
 
     Args:
-        model: inputs `image` and, unless its mask is fixed, `mask`; output `output`.
+        model: inputs `image`, `mask` unless it is fixed, and `sketch` if it takes one; output `output`.
         interface: what it expects.
         fixed_hole: the fixed mask [1,1,H,W], 1 = hole.
     """
     model = model.clone()
     graph = model.graph
-    network_image, *network_masks = graph.inputs
-    batch, _, height, width = network_image.shape or (None,) * 4
+    network = {str(value.name): value for value in graph.inputs}
+    batch, _, height, width = network["image"].shape or (None,) * 4
     image = _tensor("image", ir.DataType.UINT8, (batch, height, width, 3))
-    mask = _tensor("mask", ir.DataType.UINT8, (batch, height, width))
+    inputs = {"image": image}
+    inputs |= {
+        name: _tensor(name, ir.DataType.UINT8, (batch, height, width)) for name in ("mask", "sketch") if name in network
+    }
     for value in graph.inputs:
         value.name = f"{PREFIX}{value.name}"
     before = _Nodes(graph)
     pixels = before.op("Cast", image, to=ir.DataType.FLOAT)
-    if fixed_hole is None:
-        hole = before.op("Cast", mask, to=ir.DataType.FLOAT)
-        hole = before.op("Unsqueeze", hole, before.constant("hole_axis", np.array([1], np.int64)))
-        hole = before.op("Clip", hole, before.number("hole_low", 0.0), before.number("hole_high", 1.0))
-    else:
-        hole = before.constant("hole", fixed_hole)
+    hole = _zeros_and_ones(before, inputs["mask"]) if fixed_hole is None else before.constant("hole", fixed_hole)
     known = before.op("Sub", before.number("one", 1.0), hole)
     prepared = _prepare(before, pixels, known, hole, interface)
-    used_mask = known if interface.mask_polarity == "valid" else hole
-    ir.convenience.replace_all_uses_with(network_image, prepared, replace_graph_outputs=True)
-    for value in network_masks:
-        ir.convenience.replace_all_uses_with(value, used_mask, replace_graph_outputs=True)
-    graph.inputs[:] = [image, mask] if fixed_hole is None else [image]
+    given = {"image": prepared, "mask": known if interface.mask_polarity == "valid" else hole}
+    if "sketch" in inputs:
+        given["sketch"] = before.op("Mul", _zeros_and_ones(before, inputs["sketch"]), hole)
+    for name, value in network.items():
+        ir.convenience.replace_all_uses_with(value, given[name], replace_graph_outputs=True)
+    graph.inputs[:] = list(inputs.values())
     first = graph.node(0) if len(graph) else None
     if first is None:
         graph.extend(before.nodes)
@@ -66,6 +66,13 @@ def add_image_io(model: ir.Model, interface: Interface, fixed_hole: NDArray[np.f
     graph.extend(after.nodes)
     graph.outputs[:] = [composite]
     return model
+
+
+def _zeros_and_ones(nodes: "_Nodes", plane: ir.Value) -> ir.Value:
+    """uint8 [N,H,W] to float32 [N,1,H,W], 1 for whatever is not zero."""
+    value = nodes.op("Cast", plane, to=ir.DataType.FLOAT)
+    value = nodes.op("Unsqueeze", value, nodes.constant("hole_axis", np.array([1], np.int64)))
+    return nodes.op("Clip", value, nodes.number("hole_low", 0.0), nodes.number("hole_high", 1.0))
 
 
 def _prepare(nodes: "_Nodes", pixels: ir.Value, known: ir.Value, hole: ir.Value, interface: Interface) -> ir.Value:

@@ -1,8 +1,8 @@
 """Mask-path analysis: which values depend on the mask and on no image value, and what they can be.
 
 The mask path of a network is found in the graph, not by the class that made it: a value is on it when the mask reaches
-it and no image value does. Shapes do not count as image values, so a mask built with `ones_like(features)` is still a
-mask.
+it and no image value does; a sketch counts as an image value. Shapes do not count as image values, so a mask built
+with `ones_like(features)` is still a mask.
 
 What a value can be is found for every mask of zeros and ones. Sums of a mask have few values, and everything pointwise
 behind one such sum, its *root*, is evaluated on all of them: the table of `9 / (s + 1e-8) * clamp(s, 0, 1)` for
@@ -115,7 +115,7 @@ class _Analysis:
 
     def __init__(self, model: ir.Model, image: str, mask: str):
         inputs = {value.name: value for value in model.graph.inputs}
-        self.image_dependent = {value for name, value in inputs.items() if name == image}
+        self.image_dependent = {value for name, value in inputs.items() if name in (image, "sketch")}
         self.mask_only = {value for name, value in inputs.items() if name == mask}
         self.ranges: dict[ir.Value, Interval] = dict.fromkeys(self.mask_only, (0.0, 1.0))
         self.steps: dict[ir.Value, float] = dict.fromkeys(self.mask_only, 1.0)

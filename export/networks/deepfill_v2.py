@@ -75,7 +75,8 @@ class DeepFillV2(nn.Module):
         Args:
             image: [N,3,H,W] in -1..1, 0 in holes; H and W multiples of 8.
             mask: [N,1,H,W], 1 = hole.
-            sketch: the guide [N,1,H,W], 1 = line, for networks that were trained with one; ones if None.
+            sketch: the guide [N,1,H,W], 1 = line, for networks that were trained with one; ones if None. Networks are
+                trained with lines in the holes alone, which `--io image` sees to.
 
         Returns:
             The pictures [N,3,H,W] of the refinement and of the coarse network, known pixels predicted as well.
