@@ -105,19 +105,27 @@ class CInpainter:
         self.library.check(self.library.functions.inpaintrt_clone(self.handle, ctypes.byref(handle)))
         return CInpainter(self.library, handle)
 
-    def __call__(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    def __call__(
+        self, image: np.ndarray, mask: np.ndarray | None = None, *, sketch: np.ndarray | None = None
+    ) -> np.ndarray:
         """uint8 [H,W,3] or [N,H,W,3] and uint8 or bool [H,W] or [N,H,W]; rows may have a pitch."""
         if image.ndim == 3:
-            filled: np.ndarray = self(image[None], None if mask is None else mask[None])[0]
+            planes = [None if plane is None else plane[None] for plane in (mask, sketch)]
+            filled: np.ndarray = self(image[None], planes[0], sketch=planes[1])[0]
             return filled
         out = np.full(image.shape, 77, np.uint8)
-        masks = [None] * len(image) if mask is None else list(mask.view(np.uint8))
-        self.run(list(zip(image, masks, out, strict=True)))
+        masks, sketches = (
+            [None] * len(image) if plane is None else list(plane.view(np.uint8)) for plane in (mask, sketch)
+        )
+        self.run(list(zip(image, masks, out, sketches, strict=True)))
         return out
 
-    def run(self, pictures: Sequence[tuple[np.ndarray, np.ndarray | None, np.ndarray]]) -> None:
-        """Fill pictures given as (image, mask, out)."""
-        filled = [Picture(view(image), view(mask), View(), view(out)) for image, mask, out in pictures]
+    def run(self, pictures: Sequence[tuple[np.ndarray | None, ...]]) -> None:
+        """Fill pictures given as (image, mask, out), or (image, mask, out, sketch)."""
+        filled = [
+            Picture(view(image), view(mask), view(sketch[0] if sketch else None), view(out))
+            for image, mask, out, *sketch in pictures
+        ]
         array = (Picture * len(filled))(*filled)
         self.library.check(self.library.functions.inpaintrt_inpaint(self.handle, array, len(filled)))
 

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from inpaintrt.export import export_onnx
+from inpaintrt.export import Interface, export_onnx
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import ImageError, InpaintrtError
@@ -18,6 +18,7 @@ from inpaintrt.validation.masks import mask_corpus
 
 from . import c_interface, cpp_build
 from .conftest import random_picture
+from .guided import Guided
 
 PROJECT = """
 cmake_minimum_required(VERSION 3.25)
@@ -114,6 +115,26 @@ def test_same_bytes_with_a_fixed_mask(library: c_interface.Library, network: PCo
                 cpp(image, mask)
             assert wrong_in_cpp.value.code == c_interface.PICTURE_ERROR
             assert str(wrong_in_cpp.value) == str(wrong.value)
+
+
+def test_same_bytes_with_a_sketch(library: c_interface.Library, tmp_path: Path) -> None:
+    interface = Interface(sketch=True, size_multiple=8)
+    export_onnx(Guided(), tmp_path, interface=interface, dynamic=(32, 64, 96), batch=(1, 2, 3))
+    with Inpainter(tmp_path, device="cpu") as python, library.open(tmp_path, "cpu") as cpp:
+        for height, width in ((64, 64), (51, 77), (130, 205)):  # as it is, padded, in windows
+            pairs = [random_picture(height, width, seed) for seed in range(4)]
+            images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
+            lines = np.roll(masks, 1, axis=2)
+            expected = python(images, masks, sketch=lines)
+            assert (cpp(images, masks, sketch=lines) == expected).all()
+            assert (cpp(images, masks) == python(images, masks)).all()
+            assert (cpp(images, masks) != expected).any()
+    fixed = tmp_path / "fixed"
+    export_onnx(Guided(), fixed, interface=interface, fixed_mask=cpp_build.logo())
+    image, lines = random_picture(45, 70)
+    with Inpainter(fixed, device="cpu") as python, library.open(fixed, "cpu") as cpp:
+        assert (cpp(image, sketch=lines) == python(image, sketch=lines)).all()
+        assert (cpp(image, sketch=lines) != cpp(image)).any()
 
 
 def test_same_choice_and_words_as_python(library: c_interface.Library, shared_bundle: Bundle) -> None:

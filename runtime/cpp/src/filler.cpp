@@ -44,11 +44,9 @@ Filler::Filler(const DeployedInterface& interface, std::optional<Size> fixed, st
 
 void Filler::fill(const std::vector<Picture>& pictures) {
     std::vector<CheckedPicture> checked;
+    const bool takes_sketch = interface_.takes("sketch");
     for (const Picture& picture : pictures) {
-        if (picture.sketch.data != nullptr) {
-            throw Error(ErrorCode::Picture, "this bundle's network takes no sketch; leave it out");
-        }
-        checked.push_back(check_picture(picture, fixed_));
+        checked.push_back(check_picture(picture, fixed_, takes_sketch));
         const CheckedPicture& first = checked.front();
         if (checked.back().height != first.height || checked.back().width != first.width) {
             throw Error(ErrorCode::Picture, "pictures of one call have one size, but one is " +
@@ -71,7 +69,10 @@ void Filler::fill(const std::vector<Picture>& pictures) {
     for (std::size_t start = 0; start < together.size(); start += most) {
         const std::size_t count = std::min(most, together.size() - start);
         std::vector<Input> inputs;
-        for (std::size_t i = 0; i < count; ++i) inputs.push_back({together[start + i]->image, together[start + i]->mask});
+        for (std::size_t i = 0; i < count; ++i) {
+            const CheckedPicture& picture = *together[start + i];
+            inputs.push_back({picture.image, picture.mask, picture.sketch});
+        }
         const Result result = run(inputs);
         for (std::size_t i = 0; i < count; ++i) {
             const Plane<std::uint8_t>& out = together[start + i]->out;
@@ -100,8 +101,10 @@ void Filler::fill_by_windows(const CheckedPicture& picture) {
         const auto left = static_cast<std::size_t>(window.area.columns.start);
         const auto rows = static_cast<std::size_t>(window.area.rows.size());
         const auto columns = static_cast<std::size_t>(window.area.columns.size());
+        const bool has_lines = picture.sketch.data != nullptr;
         const Result result =
-            run({{filled.part(top, rows, 3 * left, 3 * columns), unknown.part(top, rows, left, columns)}});
+            run({{filled.part(top, rows, 3 * left, 3 * columns), unknown.part(top, rows, left, columns),
+                  has_lines ? picture.sketch.part(top, rows, left, columns) : Plane<const std::uint8_t>{}}});
         for (auto y = static_cast<std::size_t>(window.core.rows.start);
              y < static_cast<std::size_t>(window.core.rows.stop); ++y) {
             const std::uint8_t* patch = result.composite + (y - top) * result.pitch;
@@ -132,6 +135,13 @@ Filler::Result Filler::run(const std::vector<Input>& inputs) {
             pack(inputs[i].mask, buffers.mask + i * pixels, height, width, 1, &copy_mask);
         }
         std::memset(buffers.mask + inputs.size() * pixels, 1, unused);
+    }
+    if (buffers.sketch != nullptr) {
+        // Without lines the plane has no rows, so that all of it is padding.
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            pack(inputs[i].sketch, buffers.sketch + i * pixels, height, width, 0, &copy_mask);
+        }
+        std::memset(buffers.sketch + inputs.size() * pixels, 0, unused);
     }
     runner_->run();
     return {buffers.composite, width * 3, pixels * 3};

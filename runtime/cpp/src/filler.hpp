@@ -30,6 +30,7 @@ private:
     struct Input {
         Plane<const std::uint8_t> image;
         Plane<const std::uint8_t> mask;
+        Plane<const std::uint8_t> sketch;
     };
 
     /// The network's result: rows of `pitch` bytes, `picture` bytes from one picture to the next.

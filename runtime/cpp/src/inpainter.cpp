@@ -43,6 +43,7 @@ void check_interface(const detail::Bundle& bundle) {
     std::set<std::string> unknown(bundle.interface.inputs.begin(), bundle.interface.inputs.end());
     unknown.erase("image");
     unknown.erase("mask");
+    unknown.erase("sketch");
     std::string names;
     for (const std::string& name : unknown) names += (names.empty() ? "" : ", ") + name;
     if (!names.empty()) refuse("needs " + names + ", which this release cannot give");

@@ -63,7 +63,10 @@ Plane<const std::uint8_t> moved(const Plane<const std::uint8_t>& plane, std::uin
 
 }  // namespace
 
-CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& fixed) {
+CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& fixed, bool takes_sketch) {
+    if (picture.sketch.data != nullptr && !takes_sketch) {
+        throw Error(ErrorCode::Picture, "this bundle's network takes no sketch; leave it out");
+    }
     CheckedPicture checked;
     checked.image = check_view<const std::uint8_t>(picture.image, 3, "image");
     checked.out = check_view<std::uint8_t>(picture.out, 3, "out");
@@ -79,14 +82,25 @@ CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& 
         checked.mask = check_view<const std::uint8_t>(picture.mask, 1, "mask");
         check_size(picture.mask, picture.image, "mask");
     }
+    if (picture.sketch.data != nullptr) {
+        checked.sketch = check_view<const std::uint8_t>(picture.sketch, 1, "sketch");
+        check_size(picture.sketch, picture.image, "sketch");
+    }
     // In place, a pixel is read before it is written; in any other overlap it might not be.
     const bool in_place = checked.image.data == checked.out.data && checked.image.pitch == checked.out.pitch;
     const bool move_image = !in_place && overlap(checked.image, checked.out);
     const bool move_mask = overlap(checked.mask, checked.out);
+    const bool move_sketch = overlap(checked.sketch, checked.out);
     const std::size_t pixels = checked.height * checked.width;
-    checked.copies.resize((move_image ? 3 * pixels : 0) + (move_mask ? pixels : 0));
-    if (move_image) checked.image = moved(checked.image, checked.copies.data());
-    if (move_mask) checked.mask = moved(checked.mask, checked.copies.data() + (move_image ? 3 * pixels : 0));
+    checked.copies.resize((move_image ? 3 * pixels : 0) + (move_mask ? pixels : 0) + (move_sketch ? pixels : 0));
+    std::uint8_t* memory = checked.copies.data();
+    const auto move = [&](Plane<const std::uint8_t>& plane) {
+        plane = moved(plane, memory);
+        memory += plane.rows * plane.row_bytes;
+    };
+    if (move_image) move(checked.image);
+    if (move_mask) move(checked.mask);
+    if (move_sketch) move(checked.sketch);
     return checked;
 }
 

@@ -32,6 +32,7 @@ struct Plane {
 struct CheckedPicture {
     Plane<const std::uint8_t> image;
     Plane<const std::uint8_t> mask;  ///< Without data if the network's mask is fixed.
+    Plane<const std::uint8_t> sketch;  ///< Without data where there are no lines.
     Plane<std::uint8_t> out;
     std::size_t height = 0;
     std::size_t width = 0;
@@ -41,8 +42,8 @@ struct CheckedPicture {
 /// Throws Error(Picture) with what was found and what is expected.
 ///
 /// `fixed` is the size that pictures have if the network's mask is fixed; there must be no mask then, and must be one
-/// otherwise.
-CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& fixed);
+/// otherwise. There may be a sketch if the network takes one.
+CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& fixed, bool takes_sketch);
 
 bool has_hole(const Plane<const std::uint8_t>& mask);
 

@@ -58,7 +58,7 @@ private:
     static std::size_t at(int x) { return static_cast<std::size_t>(x); }
 };
 
-/// A network that inverts holes and known pixels alike, so that it shows what was taken from it.
+/// A network that inverts holes, so that it shows what was taken from it; where it takes a sketch, lines in holes are 0.
 class InvertingRunner : public detail::Runner {
 public:
     explicit InvertingRunner(std::vector<detail::Shape>* shapes = nullptr) : shapes_(shapes) {}
@@ -68,13 +68,15 @@ public:
         shape_ = shape;
         image.assign(shape.pixels() * 3, 123);
         mask.assign(shape.pixels(), 123);
+        sketch.assign(takes_sketch ? shape.pixels() : 0, 123);
         composite_.resize(shape.pixels() * 3);
-        return {image.data(), mask.data(), composite_.data()};
+        return {image.data(), mask.data(), composite_.data(), takes_sketch ? sketch.data() : nullptr};
     }
     void run() override {
         if (shapes_ != nullptr) shapes_->push_back(shape_);
         for (std::size_t i = 0; i < image.size(); ++i) {
             composite_[i] = mask[i / 3] != 0 ? static_cast<std::uint8_t>(255 - image[i]) : image[i];
+            if (takes_sketch && mask[i / 3] != 0 && sketch[i / 3] != 0) composite_[i] = 0;
         }
         if (check) check(shape_, image, mask);
     }
@@ -83,6 +85,8 @@ public:
     std::function<void(const detail::Shape&, const Bytes&, const Bytes&)> check;
     Bytes image;
     Bytes mask;
+    Bytes sketch;
+    bool takes_sketch = false;
 
 private:
     std::vector<detail::Shape>* shapes_;

@@ -118,6 +118,40 @@ TEST(Filler, TheResultMayLieInTheInputs) {
     }
 }
 
+TEST(Filler, LinesReachTheNetwork) {
+    auto runner = std::make_unique<InvertingRunner>();
+    runner->takes_sketch = true;
+    detail::DeployedInterface interface = takes(32, 96, 8, {1, 2, 3});
+    interface.inputs = {"image", "mask", "sketch"};
+    detail::Filler filler(interface, std::nullopt, std::move(runner));
+    for (const int size : {40, 61, 150}) {  // as it is, padded, in windows
+        Sample sample(size, size, 7, 0.5), lines(size, size, 8, 0.2, 5), without(size, size, 9, 0.5);
+        Picture picture = sample.picture();
+        picture.sketch = lines.mask_view();
+        filler.fill({picture, without.picture()});
+        expect_inverted(without, without.image);
+        for (int y = 0; y < size; ++y) {
+            for (int x = 0; x < size; ++x) {
+                const int before = sample.pixel(sample.image, x, y)[1];
+                const int filled = lines.is_hole(x, y) ? 0 : 255 - before;
+                ASSERT_EQ(sample.pixel(sample.out, x, y)[1], sample.is_hole(x, y) ? filled : before);
+            }
+        }
+        Bytes over_lines(sample.image.size());  // the result begins where the lines lie
+        Sample tight(size, size, 8, 0.2);
+        std::copy(tight.mask.begin(), tight.mask.end(), over_lines.begin());
+        picture.sketch = tight.mask_view();
+        filler.fill({picture});
+        const Bytes expected = sample.out;
+        picture.sketch = {over_lines.data(), size, size, 0};
+        picture.out = {over_lines.data(), size, size, 0};
+        filler.fill({picture});
+        EXPECT_EQ(over_lines, expected);
+        picture.sketch.width = size - 1;
+        expect_error(ErrorCode::Picture, "sketch is " + std::to_string(size - 1), [&] { filler.fill({picture}); });
+    }
+}
+
 TEST(Filler, ViewsThatDoNotFitAreRefused) {
     detail::Filler filler(takes(32, 96, 8), std::nullopt, std::make_unique<InvertingRunner>());
     const auto refused = [&](const std::string& words, const std::function<void(Picture&)>& change) {

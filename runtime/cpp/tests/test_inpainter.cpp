@@ -203,7 +203,10 @@ TEST_F(InpainterTest, RefusesBundlesItCannotRun) {
     expect_error(ErrorCode::Backend, "was exported with --io tensor", [&] { Inpainter{path}; });
     path = copy();
     replace(path / "bundle.json", "\"mask\"", "\"mask\", \"sketch\"");
-    expect_error(ErrorCode::Backend, "needs sketch, which this release cannot give", [&] { Inpainter{path}; });
+    expect_error(ErrorCode::Backend, "expected uint8 image, mask, sketch", [&] { Inpainter(path, on_cpu()); });
+    path = copy();
+    replace(path / "bundle.json", "\"mask\"", "\"mask\", \"depth\"");
+    expect_error(ErrorCode::Backend, "needs depth, which this release cannot give", [&] { Inpainter{path}; });
     path = copy();
     replace(path / "bundle.json", "\"inputs\": [\n      \"image\",", "\"inputs\": [\n      \"image\"],\"unused\": [");
     expect_error(ErrorCode::Bundle, "neither a mask input nor a fixed mask", [&] { Inpainter{path}; });

@@ -71,7 +71,8 @@ struct Picture {
     ImageView image;
     MaskView mask;
     MutableImageView out;
-    MaskView sketch;  ///< For networks that take a sketch; refused by the others.
+    /// Non-zero = line that the filling follows; without data, there are no lines. Only for networks that take a sketch.
+    MaskView sketch;
 };
 
 /// In pixels.

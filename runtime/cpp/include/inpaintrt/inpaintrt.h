@@ -77,7 +77,7 @@ typedef struct {
 typedef struct {
     inpaintrt_view image;
     inpaintrt_view mask;   /* non-zero = hole to fill; none if the bundle's mask is fixed */
-    inpaintrt_view sketch; /* for networks that take a sketch; refused by the others */
+    inpaintrt_view sketch; /* non-zero = line; for networks that take a sketch, refused by the others; may be none */
     inpaintrt_mutable_view out;
 } inpaintrt_picture;
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* image_name = "image";
 constexpr const char* mask_name = "mask";
+constexpr const char* sketch_name = "sketch";
 constexpr const char* composite_name = "composite";
 
 std::string join(const std::vector<std::string>& names) {
@@ -22,9 +23,10 @@ std::string join(const std::vector<std::string>& names) {
 /// A model that is loaded; safe to share by threads.
 class Session {
 public:
-    Session(std::shared_ptr<const OnnxRuntimeLibrary> library, const std::vector<std::uint8_t>& model, bool takes_mask,
-            Device device, const Options& options)
-        : library_(std::move(library)), takes_mask_(takes_mask) {
+    Session(std::shared_ptr<const OnnxRuntimeLibrary> library, const std::vector<std::uint8_t>& model,
+            const DeployedInterface& interface, Device device, const Options& options)
+        : library_(std::move(library)), takes_mask_(interface.takes(mask_name)),
+          takes_sketch_(interface.takes(sketch_name)) {
         const OrtApi& api = library_->api();
         OrtSessionOptions* made = nullptr;
         library_->check(api.CreateSessionOptions(&made), "onnxruntime cannot make options");
@@ -45,6 +47,7 @@ public:
     }
 
     bool takes_mask() const { return takes_mask_; }
+    bool takes_sketch() const { return takes_sketch_; }
 
     /// A tensor over memory that outlives it.
     OrtPointer<OrtValue> tensor(std::vector<std::uint8_t>& memory, const std::vector<std::int64_t>& shape) const {
@@ -56,12 +59,19 @@ public:
         return {value, {api.ReleaseValue}};
     }
 
-    /// `mask` is not looked at if the model takes none.
-    void run(const OrtValue* image, const OrtValue* mask, OrtValue* composite) const {
-        const std::array inputs = {image, mask};
-        const std::array input_names = {image_name, mask_name};
-        library_->check(library_->api().Run(session_.get(), nullptr, input_names.data(), inputs.data(),
-                                            takes_mask_ ? 2 : 1, &composite_name, 1, &composite),
+    /// `mask` and `sketch` are not looked at if the model takes none.
+    void run(const OrtValue* image, const OrtValue* mask, const OrtValue* sketch, OrtValue* composite) const {
+        std::array inputs = {image, mask, sketch};
+        std::array input_names = {image_name, mask_name, sketch_name};
+        std::size_t count = 1;
+        const auto add = [&](const OrtValue* value, const char* name) {
+            inputs[count] = value;
+            input_names[count++] = name;
+        };
+        if (takes_mask_) add(mask, mask_name);
+        if (takes_sketch_) add(sketch, sketch_name);
+        library_->check(library_->api().Run(session_.get(), nullptr, input_names.data(), inputs.data(), count,
+                                            &composite_name, 1, &composite),
                         "onnxruntime failed to run the model");
     }
 
@@ -94,6 +104,7 @@ private:
         library_->check(api.SessionGetOutputCount(session_.get(), &outputs), "onnxruntime: outputs");
         std::vector<std::string> expected = {image_name};
         if (takes_mask_) expected.emplace_back(mask_name);
+        if (takes_sketch_) expected.emplace_back(sketch_name);
         check_tensors(inputs, api.SessionGetInputName, api.SessionGetInputTypeInfo, expected, "takes");
         check_tensors(outputs, api.SessionGetOutputName, api.SessionGetOutputTypeInfo, {composite_name}, "gives");
     }
@@ -141,6 +152,7 @@ private:
 
     std::shared_ptr<const OnnxRuntimeLibrary> library_;
     bool takes_mask_;
+    bool takes_sketch_;
     OrtPointer<OrtSession> session_{nullptr, {nullptr}};
     OrtPointer<OrtMemoryInfo> memory_{nullptr, {nullptr}};
 };
@@ -154,10 +166,13 @@ public:
 
     Buffers prepare(const Shape& shape) override {
         if (!(shape == shape_)) allocate(shape);
-        return {image_.data(), session_->takes_mask() ? mask_.data() : nullptr, composite_.data()};
+        return {image_.data(), session_->takes_mask() ? mask_.data() : nullptr, composite_.data(),
+                session_->takes_sketch() ? sketch_.data() : nullptr};
     }
 
-    void run() override { session_->run(image_value_.get(), mask_value_.get(), composite_value_.get()); }
+    void run() override {
+        session_->run(image_value_.get(), mask_value_.get(), sketch_value_.get(), composite_value_.get());
+    }
 
     std::unique_ptr<Runner> clone() const override { return std::make_unique<OnnxRuntimeRunner>(session_, name_); }
 
@@ -166,11 +181,13 @@ private:
         shape_ = {};
         image_.resize(shape.pixels() * 3);
         mask_.resize(session_->takes_mask() ? shape.pixels() : 0);
+        sketch_.resize(session_->takes_sketch() ? shape.pixels() : 0);
         composite_.resize(shape.pixels() * 3);
         const std::vector<std::int64_t> plane = {shape.batch, shape.height, shape.width};
         const std::vector<std::int64_t> colour = {shape.batch, shape.height, shape.width, 3};
         image_value_ = session_->tensor(image_, colour);
         if (session_->takes_mask()) mask_value_ = session_->tensor(mask_, plane);
+        if (session_->takes_sketch()) sketch_value_ = session_->tensor(sketch_, plane);
         composite_value_ = session_->tensor(composite_, colour);
         shape_ = shape;
     }
@@ -180,9 +197,11 @@ private:
     Shape shape_;
     std::vector<std::uint8_t> image_;
     std::vector<std::uint8_t> mask_;
+    std::vector<std::uint8_t> sketch_;
     std::vector<std::uint8_t> composite_;
     OrtPointer<OrtValue> image_value_{nullptr, {nullptr}};
     OrtPointer<OrtValue> mask_value_{nullptr, {nullptr}};
+    OrtPointer<OrtValue> sketch_value_{nullptr, {nullptr}};
     OrtPointer<OrtValue> composite_value_{nullptr, {nullptr}};
 };
 
@@ -192,8 +211,7 @@ std::unique_ptr<Runner> open_onnx_runtime(const Bundle& bundle, const Artifact& 
                                           const Options& options) {
     auto library = OnnxRuntimeLibrary::open(options.onnxruntime_library);
     const std::vector<std::uint8_t> content = bundle.file(model);
-    auto session = std::make_shared<const Session>(std::move(library), content, bundle.interface.takes("mask"), device,
-                                                   options);
+    auto session = std::make_shared<const Session>(std::move(library), content, bundle.interface, device, options);
     const std::string name = device == Device::Cuda ? "onnxruntime-cuda " : "onnxruntime-cpu ";
     return std::make_unique<OnnxRuntimeRunner>(std::move(session), name + model.precision);
 }

@@ -25,6 +25,7 @@ struct Buffers {
     std::uint8_t* image = nullptr;            ///< [N,H,W,3]
     std::uint8_t* mask = nullptr;             ///< [N,H,W], 1 = hole, 0 = known; null where the network takes none
     const std::uint8_t* composite = nullptr;  ///< [N,H,W,3]
+    std::uint8_t* sketch = nullptr;           ///< [N,H,W], 1 = line; null where the network takes none
 };
 
 /// Runs the network of a bundle for one thread at a time.

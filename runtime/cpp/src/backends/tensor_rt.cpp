@@ -42,6 +42,7 @@ std::unique_ptr<Runner> open(const Bundle& bundle, const Options& options, const
     file.built = engine.path + ", built by version " + engine.backend_version + " for " + engine.target;
     file.content = bundle.file(engine);
     file.takes_mask = bundle.interface.takes("mask");
+    file.takes_sketch = bundle.interface.takes("sketch");
     const std::filesystem::path beside = bundle.path / std::filesystem::u8path(engine.path + ".cache");
     file.cache = options.cache_directory.empty() ? beside : options.cache_directory / beside.filename();
     return library.open_runner(std::move(device), std::move(file));

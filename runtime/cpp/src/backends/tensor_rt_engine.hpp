@@ -87,6 +87,7 @@ public:
     const CudaDevice& device() const { return *device_; }
     const std::string& name() const { return file_.name; }
     bool takes_mask() const { return file_.takes_mask; }
+    bool takes_sketch() const { return file_.takes_sketch; }
 
     /// An execution context; one is needed for each shape and runner. The GPU must be current.
     std::unique_ptr<trt::IExecutionContext> make_context() {

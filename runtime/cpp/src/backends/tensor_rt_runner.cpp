@@ -34,16 +34,18 @@ struct Shaped {
     std::unique_ptr<trt::IExecutionContext> context;
     CudaBuffer image;
     std::optional<CudaBuffer> mask;
+    std::optional<CudaBuffer> sketch;
     CudaBuffer composite;
     std::unique_ptr<CudaGraph> graph;
     bool warm = false;
 
-    Shaped(const CudaDriver& driver, const Shape& of, std::unique_ptr<trt::IExecutionContext> made, bool takes_mask)
+    Shaped(const CudaDriver& driver, const Shape& of, std::unique_ptr<trt::IExecutionContext> made, const Engine& engine)
         : shape(of),
           context(std::move(made)),
           image(driver, of.pixels() * 3),
           composite(driver, of.pixels() * 3) {
-        if (takes_mask) mask.emplace(driver, of.pixels());
+        if (engine.takes_mask()) mask.emplace(driver, of.pixels());
+        if (engine.takes_sketch()) sketch.emplace(driver, of.pixels());
     }
 };
 
@@ -86,7 +88,8 @@ public:
             shaped_.splice(shaped_.begin(), shaped_, found);
         }
         const Shaped& front = shaped_.front();
-        return {front.image.host(), front.mask ? front.mask->host() : nullptr, front.composite.host()};
+        return {front.image.host(), front.mask ? front.mask->host() : nullptr, front.composite.host(),
+                front.sketch ? front.sketch->host() : nullptr};
     }
 
     void run() override {
@@ -114,18 +117,20 @@ public:
 private:
     void make(const Shape& shape) {
         auto context = engine_->make_context();
-        const bool takes_mask = engine_->takes_mask();
+        const trt::Dims plane = dims({shape.batch, shape.height, shape.width});
         if (!context->setInputShape("image", dims({shape.batch, shape.height, shape.width, 3})) ||
-            (takes_mask && !context->setInputShape("mask", dims({shape.batch, shape.height, shape.width})))) {
+            (engine_->takes_mask() && !context->setInputShape("mask", plane)) ||
+            (engine_->takes_sketch() && !context->setInputShape("sketch", plane))) {
             engine_->fail("the engine does not take " + describe(shape));
         }
-        shaped_.emplace_front(driver_, shape, std::move(context), takes_mask);
+        shaped_.emplace_front(driver_, shape, std::move(context), *engine_);
         Shaped& made = shaped_.front();
         if (!made.context->setTensorAddress("image", made.image.device()) ||
-            (takes_mask && !made.context->setTensorAddress("mask", made.mask->device())) ||
+            (made.mask && !made.context->setTensorAddress("mask", made.mask->device())) ||
+            (made.sketch && !made.context->setTensorAddress("sketch", made.sketch->device())) ||
             !made.context->setTensorAddress("composite", made.composite.device())) {
             shaped_.pop_front();
-            engine_->fail("the engine lacks image, mask or composite");
+            engine_->fail("the engine lacks image, mask, sketch or composite");
         }
     }
 
@@ -133,6 +138,7 @@ private:
     void enqueue(const Shaped& shaped) {
         shaped.image.to_device(*stream_);
         if (shaped.mask) shaped.mask->to_device(*stream_);
+        if (shaped.sketch) shaped.sketch->to_device(*stream_);
         if (!shaped.context->enqueueV3(static_cast<cudaStream_t>(stream_->handle()))) {
             engine_->fail("the engine failed to run on " + describe(shaped.shape));
         }

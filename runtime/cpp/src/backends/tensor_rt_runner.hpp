@@ -20,6 +20,7 @@ struct EngineFile {
     std::string built;  ///< Its path, and what it was built by and for.
     std::vector<std::uint8_t> content;
     bool takes_mask = true;
+    bool takes_sketch = false;
     std::filesystem::path cache;  ///< Where what TensorRT-RTX compiles is kept.
 };
 

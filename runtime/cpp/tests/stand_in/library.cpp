@@ -34,6 +34,7 @@ struct Counted {
 struct Execution {
     std::uint8_t* image;
     std::uint8_t* mask;
+    std::uint8_t* sketch;
     std::uint8_t* composite;
     std::size_t pixels;
 };
@@ -43,6 +44,7 @@ void execute(void* data) {
     for (std::size_t i = 0; i < now.pixels * 3; ++i) {
         const bool hole = now.mask == nullptr || now.mask[i / 3] != 0;  // without a mask, everything is a hole
         now.composite[i] = hole ? static_cast<std::uint8_t>(255 - now.image[i]) : now.image[i];
+        if (now.sketch != nullptr && now.sketch[i / 3] != 0) now.composite[i] = 0;
     }
 }
 
@@ -60,7 +62,8 @@ public:
     bool enqueueV3(cudaStream_t stream) noexcept override {
         if (control().execution_fails) return false;
         ++control().executions;
-        auto* now = new Execution{addresses_["image"], addresses_["mask"], addresses_["composite"], pixels_};
+        auto* now = new Execution{addresses_["image"], addresses_["mask"], addresses_["sketch"],
+                                  addresses_["composite"], pixels_};
         static const auto put = of_driver<decltype(stand_in_do)>("stand_in_do");
         put(stream, &execute, [](void* data) { delete static_cast<Execution*>(data); }, now);
         return true;

@@ -110,6 +110,24 @@ TEST_P(Engines, AFixedMaskNeedsNone) {
     EXPECT_EQ(control_->device_memory, 2);
 }
 
+TEST_P(Engines, LinesReachTheEngine) {
+    const fs::path path = with_engine(dynamic());
+    Json values = Json::parse(read_file(path / "bundle.json"));
+    values["interface"]["inputs"].push_back("sketch");
+    const std::string text = values.dump();
+    write_file(path / "bundle.json", Bytes(text.begin(), text.end()));
+    Inpainter inpainter(path, on_gpu());
+    Sample sample(64, 64, 1, 1.0), lines(64, 64, 2, 0.5);
+    for (const bool drawn : {true, false}) {
+        inpainter.inpaint(sample.image_view(), sample.mask_view(), sample.out_view(),
+                          drawn ? lines.mask_view() : MaskView{});
+        for (int x = 0; x < 64; ++x) {
+            const int inverted = 255 - sample.pixel(sample.image, x, 9)[0];
+            EXPECT_EQ(sample.pixel(sample.out, x, 9)[0], drawn && lines.is_hole(x, 9) ? 0 : inverted);
+        }
+    }
+}
+
 TEST_P(Engines, AGraphIsCapturedAtTheSecondCallAndLaunchedFromThenOn) {
     control_->captures = control_->launches = control_->executions = 0;
     Inpainter inpainter(bundle_, on_gpu());
