@@ -90,6 +90,11 @@ def test_every_network_and_batch(network: nn.Module, interface: Interface, batch
             assert (updated == same.numpy()).all()
 
 
+def test_validation_sees_an_updated_mask_that_is_stored(network: PConvUNet, tmp_path: Path) -> None:
+    bundle = export_onnx(network, tmp_path, interface=network.interface(), fixed_mask=logo(48, 64))
+    assert validate(bundle.path, network=network).passed
+
+
 def test_validation_runs_the_fixed_mask(fixed: Bundle, network: PConvUNet) -> None:
     report = validate(fixed.path, network=network)
     assert report.passed
