@@ -38,7 +38,7 @@ from .graph.merge_convolutions import merge_convolutions
 from .graph.multiply_adds import half_precision_share
 from .graph.normalise_ratio import normalise_ratio
 from .graph.report import PassReport
-from .graph.sub_pixel import sub_pixel
+from .graph.sub_pixel import Kernels, sub_pixel
 from .interface import Interface
 from .source import Source, from_module, relative_record
 from .trace import trace
@@ -47,6 +47,9 @@ Io = Literal["image", "tensor"]
 
 OPTIMISATIONS = (collapse_masks, normalise_ratio, fold_batch_norm, merge_convolutions, compute_before_upsampling)
 """The exact passes over every graph, in order."""
+
+KERNELS: dict[bundles.Precision, Kernels] = {"fp32": "as trained", "fp16": "summed"}
+"""FP16 rounds a summed kernel once; the FP32 file does not grow with what its runtime can sum."""
 
 
 @dataclass(frozen=True)
@@ -251,20 +254,19 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Pr
     report.mask_path_values = len(analyse_mask_path(model).mask_only)
     hole = None
     if options.fixed_mask is not None:
-        hole = _padded(options.fixed_mask, options.profile)
+        hole = padded_mask(options.fixed_mask, options.profile).astype(np.float32)[None, None]
         known = 1 - hole if source.interface.mask_polarity == "valid" else hole
         model = fix_mask(model, known, options.profile.batch[1])
-    # FP16 rounds a summed kernel once; the FP32 file does not grow with what its runtime can sum.
-    summed, upsampling = sub_pixel(model) if options.optimize else (model, None)
-    report.passes += [upsampling] if upsampling is not None else []
     models: dict[bundles.Precision, ir.Model] = {}
     for precision in options.precisions:
-        if precision == "fp32":
-            converted = sub_pixel(model, "as trained")[0] if options.optimize else model
-        else:
-            report.feature_peak = feature_peak(summed, source.interface, shapes["image"], hole)
+        converted = model
+        if options.optimize:
+            converted, upsampling = sub_pixel(model, KERNELS[precision])
+            report.passes += [] if models else [upsampling]  # the same for both
+        if precision == "fp16":
+            report.feature_peak = feature_peak(converted, source.interface, shapes["image"], hole)
             report.headroom = scale_for(report.feature_peak)
-            converted, report.half_precision = to_half_precision(summed, options.keep_fp32, report.headroom)
+            converted, report.half_precision = to_half_precision(converted, options.keep_fp32, report.headroom)
             report.half_precision_share = half_precision_share(converted, shapes)
         models[precision] = add_image_io(converted, source.interface, hole) if options.io == "image" else converted
         report.costs[precision] = measure_cost(converted, shapes)
@@ -285,10 +287,10 @@ def _explain(traced: ir.Model, report: ExportReport) -> list[LayerReport]:
     return explain(traced, notes, planes, kept)
 
 
-def _padded(hole: NDArray[np.bool_], profile: Profile) -> NDArray[np.float32]:
-    """A mask as float32 [1,1,H,W] of the profile's size; what lies outside the picture counts as hole."""
-    padded = np.ones((1, 1, profile.height[1], profile.width[1]), dtype=np.float32)
-    padded[0, 0, : hole.shape[0], : hole.shape[1]] = hole
+def padded_mask(hole: NDArray[np.bool_], profile: Profile) -> NDArray[np.bool_]:
+    """A mask [H,W], no larger, at the profile's size; what lies outside the picture counts as hole."""
+    padded = np.ones((profile.height[1], profile.width[1]), dtype=np.bool_)
+    padded[: hole.shape[0], : hole.shape[1]] = hole
     return padded
 
 

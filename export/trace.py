@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import io
-import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from inpaintrt.runtime.errors import NetworkError
 
 from .deployed import TensorNetwork, flatten_outputs
 from .graph.mask_path import analyse_mask_path
+from .quiet import quiet_loggers
 from .source_line import source_line
 
 OPSET = 20
@@ -227,18 +227,11 @@ def _give_outputs_values_of_their_own(graph: ir.Graph) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporter's progress, its warnings and those of optional packages it misses from the terminal."""
-    loggers = [logging.getLogger(name) for name in QUIETED]
-    levels = [logger.level for logger in loggers]
     unheard = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard):
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
+        with quiet_loggers(QUIETED):
             yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
 
 
 def _innermost(error: BaseException) -> str:

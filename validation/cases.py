@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.func import functional_call
 
 from inpaintrt.export.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.export.exporter import padded_mask
 from inpaintrt.runtime.bundle import Bundle, Profile
 from inpaintrt.runtime.errors import BundleError
 from inpaintrt.runtime.images import decode_mask
@@ -79,11 +80,10 @@ def fixed_hole(bundle: Bundle) -> NDArray[np.bool_] | None:
     if artifact is None:
         return None
     hole = decode_mask(bundle.file(artifact), artifact.path)
-    padded = np.ones((bundle.interface.profile.height[1], bundle.interface.profile.width[1]), dtype=np.bool_)
-    if any(size > limit for size, limit in zip(hole.shape, padded.shape, strict=True)):
+    profile = bundle.interface.profile
+    if hole.shape[0] > profile.height[1] or hole.shape[1] > profile.width[1]:
         raise BundleError(f"{bundle.path}: its fixed mask is larger than its network; export it again")
-    padded[: hole.shape[0], : hole.shape[1]] = hole
-    return padded
+    return padded_mask(hole, profile)
 
 
 def make_batches(profile: Profile, source: PictureSource, seed: int, pairs: Sequence[Pair] = ()) -> Iterator[Batch]:

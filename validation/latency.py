@@ -5,7 +5,6 @@ first result. On a GPU also the floor that no program passes (see `roofline.py`)
 """
 
 import contextlib
-import logging
 import tempfile
 import time
 import warnings
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from inpaintrt.export.exporter import ExportOptions, export_source
+from inpaintrt.export.quiet import quiet_loggers
 from inpaintrt.export.source import from_module
 from inpaintrt.runtime.backends.gpu import local_target
 from inpaintrt.runtime.bundle import Bundle, Profile
@@ -187,14 +187,6 @@ def _inputs(bundle: Bundle, shape: Shape) -> dict[str, NDArray[Any]]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what compilers say of their own work from the terminal."""
-    loggers = [logging.getLogger(name) for name in ("torch._inductor", "torch._dynamo")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), quiet_loggers(("torch._inductor", "torch._dynamo")):
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        yield

@@ -8,7 +8,6 @@ The rates are measured on the spot, with PyTorch's matrix product and device-to-
 the operands and results of every convolution and matrix product, each moved once.
 """
 
-import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from inpaintrt.export.graph.clean_up import infer_types
-from inpaintrt.export.graph.multiply_adds import multiply_adds
+from inpaintrt.export.graph.ir_tools import bytes_of
+from inpaintrt.export.graph.multiply_adds import multiply_adds, with_sizes
 from inpaintrt.runtime.bundle import Bundle
 
 from .shapes import input_shapes
@@ -96,24 +95,9 @@ def floor_for(bundle: Bundle, shape: tuple[int, int, int], rates: Rates | None) 
 
 def moved_bytes(model: ir.Model, sizes: dict[str, tuple[int, ...]]) -> int:
     """Bytes of the operands and results of all convolutions and matrix products, each moved once."""
-    model = model.clone()
-    for value in model.graph.inputs:
-        value.shape = ir.Shape(sizes[str(value.name)])
-    for node in model.graph:
-        for output in node.outputs:
-            output.shape = None
-    model = infer_types(model)
     total = 0
-    for node in model.graph:
+    for node in with_sizes(model, sizes).graph:
         if node.op_type in PRODUCTS:
             for value in (*node.inputs, *node.outputs):
-                total += _bytes(value)
+                total += bytes_of(value)
     return total
-
-
-def _bytes(value: ir.Value | None) -> int:
-    if value is None or value.shape is None or value.dtype is None:
-        return 0
-    sizes = list(value.shape)
-    numbers = [size for size in sizes if isinstance(size, int)]
-    return math.prod(numbers) * value.dtype.itemsize if len(numbers) == len(sizes) else 0

@@ -11,6 +11,8 @@ import onnx_ir as ir
 import onnxscript.optimizer
 from onnx_ir.passes import common
 
+from inpaintrt.export.quiet import quiet_loggers
+
 from .ir_tools import Array, add_constant, constant, insert_before, replace_output
 from .masked_assignment import assignments_to_choices
 from .merge_slices import merge_slices
@@ -136,10 +138,6 @@ def _one_number(value: ir.Value | None) -> Array | None:
 
 def infer_types(model: ir.Model) -> ir.Model:
     """A copy of `model` in which types and shapes are filled in where they can be inferred."""
-    logger = logging.getLogger(common.ShapeInferencePass.__module__)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # of a graph with a shape it cannot follow, it prints the whole graph
-    try:
+    # Of a graph with a shape it cannot follow, the pass prints the whole graph.
+    with quiet_loggers([common.ShapeInferencePass.__module__], logging.CRITICAL):
         return common.ShapeInferencePass()(model.clone()).model
-    finally:
-        logger.setLevel(level)

@@ -217,12 +217,6 @@ class _Collapse:
         inputs[3] = insert_before(node, "Concat", parts, {"axis": 0}, like=sizes)
         return True
 
-    def _holds_zeros_and_ones(self, narrow: ir.Value) -> bool:
-        """Whether a narrow value is a mask; its range is that of the wide one."""
-        wide = next((wide for wide, value in self.narrow.items() if value is narrow), narrow)
-        table = self.mask_path.tables.get(wide)
-        return table is not None and table.complete and set(table.values.tolist()) <= {0, 1}
-
     def _cut(self, node: ir.Node, output: ir.Value) -> None:
         """A slice of channels: the groups that reach into it."""
         form, limits = self._form(node.inputs[0]), _slice_of_channels(node)
@@ -267,7 +261,7 @@ class _Collapse:
         value, groups = form
         if channels(value) != len(groups) or not keeps:
             return
-        if node.op_type == "ReduceProd" and not self._holds_zeros_and_ones(value):
+        if node.op_type == "ReduceProd" and not self.mask_path.holds_zeros_and_ones(node.inputs[0]):
             return
         if node.op_type in ("ReduceMax", "ReduceMin", "ReduceProd"):
             self._set(output, self._add(node, [value, node.inputs[1]], output, 1), (1,))

@@ -1,17 +1,16 @@
 """What a graph costs: multiply-adds, parameters, nodes, and the memory of its intermediate values."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from .ir_tools import bytes_of
 from .mask_path import analyse_mask_path
 from .multiply_adds import count_multiply_adds, with_sizes
 
 VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """Operators whose result can share the memory of their operand."""
-
 
 LARGE = 1024
 """Bytes from which on a constant is counted and not written."""
@@ -39,15 +38,14 @@ class Cost:
     peak_activations: int
 
 
-def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]], file_size: int | None = None) -> Cost:
+def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> Cost:
     """The cost of a model with inputs `image` and `mask`.
 
     Args:
         model: before pictures were put around it, see `image_io`.
         sizes: shapes of its inputs.
-        file_size: its size in bytes where that is known; else the constants and the nodes are counted.
     """
-    model = with_sizes(model, {str(value.name): sizes[str(value.name)] for value in model.graph.inputs})
+    model = with_sizes(model, sizes)
     features = analyse_mask_path(model).image_dependent
     feature, mask = 0, 0
     for node in model.graph:
@@ -62,7 +60,7 @@ def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]], file_siz
         mask_multiply_adds=mask,
         parameters=sum(tensor.size for tensor in constants),
         nodes=len(model.graph),
-        bytes=_file_size(model) if file_size is None else file_size,
+        bytes=_file_size(model),
         peak_activations=_peak_activations(model.graph),
     )
 
@@ -90,7 +88,7 @@ def _peak_activations(graph: ir.Graph) -> int:
     alive = peak = 0
     for node in graph:
         if node.op_type not in VIEWS and not all(_is_constant(value) for value in node.inputs):
-            alive += sum(_bytes(value) for value in node.outputs)
+            alive += sum(bytes_of(value) for value in node.outputs)
         peak = max(peak, alive)
         for value in dict.fromkeys(node.inputs):
             if value is None or value not in uses:
@@ -98,17 +96,9 @@ def _peak_activations(graph: ir.Graph) -> int:
             uses[value] -= sum(operand is value for operand in node.inputs)
             producer = value.producer()
             if uses[value] == 0 and value not in kept and producer is not None and producer.op_type not in VIEWS:
-                alive -= 0 if all(_is_constant(operand) for operand in producer.inputs) else _bytes(value)
+                alive -= 0 if all(_is_constant(operand) for operand in producer.inputs) else bytes_of(value)
     return peak
 
 
 def _is_constant(value: ir.Value | None) -> bool:
     return value is None or value.const_value is not None
-
-
-def _bytes(value: ir.Value) -> int:
-    sizes = [size for size in value.shape or () if isinstance(size, int)]
-    if value.shape is None or value.dtype is None or len(sizes) != len(value.shape):
-        return 0
-    bits: int = value.dtype.bitwidth
-    return math.prod(sizes) * math.ceil(bits / 8)

@@ -110,12 +110,11 @@ def _spreads_a_mask(node: ir.Node, mask_path: MaskPath) -> bool:
     if node.op_type != "Mul" or not node.outputs[0].uses():
         return False
     for bias, plane in ((node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])):
-        array, table = constant(bias), mask_path.tables.get(plane) if plane is not None else None
-        if array is not None and array.size > 1 and _unfit_constant(node) is None and table is not None:
+        array = constant(bias)
+        if array is not None and array.size > 1 and _unfit_constant(node) is None and plane in mask_path.tables:
             users = [use.node for use in node.outputs[0].uses()]
             for_features = all(any(value in mask_path.image_dependent for value in user.outputs) for user in users)
-            is_mask = table.complete and set(table.values.tolist()) <= {0, 1}
-            return is_mask and for_features and not node.outputs[0].is_graph_output()
+            return mask_path.holds_zeros_and_ones(plane) and for_features and not node.outputs[0].is_graph_output()
     return False
 
 

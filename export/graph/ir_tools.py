@@ -1,5 +1,6 @@
 """Small helpers over onnx-ir that several passes share."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,15 @@ def channels(value: ir.Value | None) -> int | None:
         return None
     size = value.shape[1]
     return size if isinstance(size, int) else None
+
+
+def bytes_of(value: ir.Value | None) -> int:
+    """The size of a value whose type and shape are known; 0 for any other."""
+    if value is None or value.shape is None or value.dtype is None:
+        return 0
+    sizes = [size for size in value.shape if isinstance(size, int)]
+    bits: int = value.dtype.bitwidth
+    return math.prod(sizes) * math.ceil(bits / 8) if len(sizes) == len(value.shape) else 0
 
 
 def integers(node: ir.Node, name: str, default: list[int]) -> list[int]:

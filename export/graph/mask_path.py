@@ -66,6 +66,11 @@ class MaskPath:
     ranges: dict[ir.Value, Interval]
     tables: dict[ir.Value, Table] = field(default_factory=dict)
 
+    def holds_zeros_and_ones(self, value: ir.Value | None) -> bool:
+        """Whether a value is proven to be a mask: nothing but zeros and ones."""
+        table = self.tables.get(value) if value is not None else None
+        return table is not None and table.complete and set(table.values.tolist()) <= {0, 1}
+
     def with_mask_value(self, value: ir.Value) -> "MaskPath":
         """The same with one more value of the mask path, whose range is not known."""
         return replace(self, mask_only=self.mask_only | {value}, ranges={**self.ranges, value: UNKNOWN})

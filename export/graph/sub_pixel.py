@@ -113,7 +113,7 @@ def _rewrite(graph: ir.Graph, conv: ir.Node, parts: list[ir.Value], kernels: Ker
         part_weight = np.concatenate([weight[:, edges[place] : edges[place + 1]] for place in places], axis=1)
         sources = [parts[place] for place in places]
         if factors is None:
-            term = _convolve(graph, conv, sources, part_weight if len(groups) > 1 else weight, bias)
+            term = _convolve(graph, conv, sources, part_weight, bias)
         else:
             small = [_source(value) for value in sources]
             term = _convolve_transposed(graph, conv, small, part_weight, factors, bias, kernels)
