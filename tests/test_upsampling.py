@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 import torch
@@ -64,6 +65,29 @@ def test_upsampling_and_convolution_are_one_transposed_convolution(options: dict
     assert report.refused == []
     assert operators(after)["ConvTranspose"] == 1
     assert operators(after)["Resize"] < operators(before)["Resize"]
+    assert_same(before, after)
+
+
+class Pyramid(nn.Module):
+    """Joins features of two smaller sizes with what has the full size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
+        self.conv = nn.Conv2d(11, 3, 3, padding=1)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        half = torch.relu(self.first(image * mask))
+        quarter = torch.relu(self.second(half))
+        upsampled = [F.interpolate(half, scale_factor=2), F.interpolate(quarter, scale_factor=4)]
+        return self.conv(torch.cat([*upsampled, image], dim=1))
+
+
+def test_parts_that_are_upsampled_by_different_factors() -> None:
+    before = traced(Pyramid())
+    after, _ = sub_pixel(before)
+    assert operators(after)["ConvTranspose"] == 2
+    onnx.checker.check_model(ir.to_proto(after).SerializeToString())  # every value has a name of its own
     assert_same(before, after)
 
 

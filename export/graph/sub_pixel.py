@@ -117,16 +117,15 @@ def _rewrite(graph: ir.Graph, conv: ir.Node, parts: list[ir.Value], kernels: Ker
         else:
             small = [_source(value) for value in sources]
             term = _convolve_transposed(graph, conv, small, part_weight, factors, bias, kernels)
+        # `--keep-fp32 NAME*` finds the sum, which takes the name of what it replaces, and all its terms.
+        factor = "x".join(map(str, factors)) if factors is not None else ""
+        term.name = f"{conv.outputs[0].name}_{f'upsampled_{factor}' if factor else 'skip'}"
         terms.append(term)
         bias = None
     total = terms[0]
     for term in terms[1:]:
         total = insert_before(conv, "Add", [total, term], like=conv.outputs[0])
-    # The sum takes the name of what it replaces, and its terms begin with it: `--keep-fp32 NAME*` finds them all.
     name = conv.outputs[0].name
-    for term in terms:
-        producer = term.producer()
-        term.name = f"{name}_{'upsampled' if producer is not None and producer.op_type == 'ConvTranspose' else 'skip'}"
     conv.outputs[0].name = f"{name}_replaced"
     replace_output(conv.outputs[0], total)
     total.name = name
