@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
-PHOTO_PACKAGES := mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
 
 # ONNX Runtime's two packages are one module, and the one for GPUs must come last.
 GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
@@ -31,16 +30,15 @@ lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/type_check.py
 
-photos:  ## the photographs the demo checkpoint was trained on, from Debian's packages (needs apt)
-	mkdir -p build/photos/packages
-	cd build/photos/packages && apt-get download $(PHOTO_PACKAGES)
-	for package in $(PHOTO_PACKAGES); do dpkg -x build/photos/packages/$${package}_*.deb build/photos/$$package; done
+photos:  ## the photographs the demo checkpoints were trained on, from Debian's packages (needs apt)
+	training/fetch_photos.sh build/photos
 
-train: environment  ## the demo checkpoint; about an hour on 2 cores
-	$(BIN)/train-inpainter training/demo.yaml -o examples/demo.ckpt
+train: environment  ## the demo checkpoints; one to two hours each on 2 cores; goes on where it was stopped
+	$(BIN)/train-inpainter training/demo.yaml -o examples/demo.ckpt --resume
+	$(BIN)/train-inpainter training/demo-gated.yaml -o examples/demo-gated.ckpt --resume
 
-evaluate: environment  ## the table of the README
-	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt
+evaluate: environment  ## the tables of the README
+	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt examples/demo-gated.ckpt --upscale 2,4
 
 bench: environment  ## the table of the README: our export against the plain one; idle machine, about 5 minutes
 	$(BIN)/python -m benchmarks.export --rounds 11

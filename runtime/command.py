@@ -60,11 +60,22 @@ def inpaint(
             show_default=False,
         ),
     ] = None,
+    upscale: Annotated[
+        int | None,
+        typer.Option(
+            help="Enlarge the photo so many times instead of filling holes in it. For networks that were trained to; "
+            "without --mask.",
+            min=2,
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[DeviceOption, typer.Option(help="Where to run.")] = DeviceOption.AUTO,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 = all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
-    """Fill the holes of a photo, or of a folder of photos. Known pixels stay bit-identical (PNG, TIFF, BMP, WebP).
+    """Fill the holes of a photo or of a folder of photos, or enlarge them.
+
+    Known pixels stay bit-identical (PNG, TIFF, BMP, WebP).
 
     Pictures are 8-bit RGB, grey or palette, with or without transparency; 16-bit and CMYK ones are refused. A folder
     is filled in order and stops at the first picture that cannot be.
@@ -80,7 +91,9 @@ def inpaint(
     has_own_mask = opened.fixed_mask() is not None
     if has_own_mask and mask is not None:
         raise UsageError(f"{bundle} was exported with --fixed-mask; leave out --mask")
-    if not has_own_mask and mask is None:
+    if upscale is not None:
+        _check_can_upscale(bundle, has_own_mask, mask, sketch)
+    elif not has_own_mask and mask is None:
         raise UsageError("--mask is missing: which pixels are to be filled?")
     if sketch is not None and "sketch" not in opened.interface.inputs:
         raise UsageError(f"{bundle} takes no sketch; leave out --sketch, or export it with --sketch")
@@ -90,11 +103,19 @@ def inpaint(
         say(f"backend: {inpainter.backend}")
         for number, job in enumerate(jobs):
             shown.start(f"{job.image.name} -> {job.output} ({number + 1} of {len(jobs)})")
-            results.append(_fill(inpainter, job))
+            results.append(_fill(inpainter, job) if upscale is None else _enlarge(inpainter, job, upscale))
     if as_json:
         print_json(
             {"backend": inpainter.backend.name, "rejected": dict(inpainter.backend.rejected), "pictures": results}
         )
+
+
+def _check_can_upscale(bundle: Path, has_own_mask: bool, mask: Path | None, sketch: Path | None) -> None:
+    if has_own_mask:
+        raise UsageError(f"{bundle} was exported with --fixed-mask and cannot enlarge; leave out --upscale")
+    for name, given in (("mask", mask), ("sketch", sketch)):
+        if given is not None:
+            raise UsageError(f"--upscale makes the holes itself; leave out --{name}")
 
 
 def _plan(image: Path, mask: Path | None, sketch: Path | None, output: Path) -> list[_Job]:
@@ -177,6 +198,24 @@ def _fill(inpainter: "Inpainter", job: _Job) -> dict[str, object]:
         "sketch": str(job.sketch) if job.sketch is not None else None,
         "output": str(job.output),
         "hole_ratio": round(float(hole.mean()), 6) if hole is not None else None,
+        "seconds": round(seconds, 6),
+    }
+
+
+def _enlarge(inpainter: "Inpainter", job: _Job, factor: int) -> dict[str, object]:
+    from .images import check_pixels, enlarge_alpha, read_picture, write_picture
+
+    picture = read_picture(job.image)
+    height, width = picture.rgb.shape[:2]
+    check_pixels(job.image, factor * width, factor * height)
+    start = time.perf_counter()
+    enlarged = inpainter.upscale(picture.rgb, factor)
+    seconds = time.perf_counter() - start
+    write_picture(job.output, enlarged, enlarge_alpha(picture, factor))
+    return {
+        "image": str(job.image),
+        "output": str(job.output),
+        "size": [enlarged.shape[1], enlarged.shape[0]],
         "seconds": round(seconds, 6),
     }
 

@@ -9,7 +9,7 @@ import io
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,25 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
         partial.unlink(missing_ok=True)
 
 
+def check_pixels(path: Path | str, width: int, height: int) -> None:
+    """Refuse a picture of more than `MAX_PIXELS`.
+
+    Raises:
+        ImageError: naming the size and the limit.
+    """
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{path}: {width}x{height} is over the limit of {MAX_PIXELS // 10**6} megapixels")
+
+
+def enlarge_alpha(picture: Picture, factor: int) -> Picture:
+    """The picture with its transparency, if it has any, enlarged (bicubic), for a result of that size."""
+    if picture.alpha is None:
+        return picture
+    size = (factor * picture.alpha.shape[1], factor * picture.alpha.shape[0])
+    alpha = Image.fromarray(picture.alpha).resize(size, Image.Resampling.BICUBIC)
+    return replace(picture, alpha=np.array(alpha))
+
+
 def check_output_format(path: Path) -> None:
     """Refuse a file name whose suffix names no format that can be written.
 
@@ -191,9 +210,7 @@ def _without_pillows_limit() -> Iterator[None]:
 
 
 def _check_before_decoding(path: Path | str, image: Image.Image, any_depth: bool) -> None:
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
-        raise ImageError(f"{path}: {image.width}x{image.height} is over the limit of {MAX_PIXELS // 10**6} megapixels")
+    check_pixels(path, image.width, image.height)
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         raise ImageError(f"{path}: holds {image.n_frames} pictures; save one of them by itself first")  # type: ignore[attr-defined]
     if any_depth:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .backends.choice import Device, choose_backend
 from .bundle import Bundle
 from .errors import BackendError, BundleError, ImageError
+from .upscale import place_on_grid
 from .windows import windows_around_holes
 
 UInt8Array = NDArray[np.uint8]
@@ -93,6 +94,27 @@ class Inpainter:
             filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0, line[None])[0]
             return filled
         return self._fill_batch(image, mask != 0, line)
+
+    def upscale(self, image: UInt8Array, factor: int) -> UInt8Array:
+        """Super-resolution: the pixels of `image` are kept, far apart, and what is between them is filled.
+
+        For networks that were trained on such masks too (Liu et al., ECCV 2018, section 5), as `examples/demo.ckpt`.
+
+        Args:
+            image: uint8 RGB [H,W,3] or [N,H,W,3]; not changed.
+            factor: 2 or more.
+
+        Returns:
+            [factor*H,factor*W,3] or [N,factor*H,factor*W,3]; each pixel of `image` is in the middle of its square.
+
+        Raises:
+            ImageError: if type or shape is wrong, the factor is below 2, or the bundle's mask is fixed.
+        """
+        image = np.asarray(image)
+        if factor < 2:
+            raise ImageError(f"a picture is enlarged by 2 or more, not by {factor}")
+        check_picture(image, np.zeros(image.shape[:-1], dtype=np.bool_))
+        return self(*place_on_grid(image, factor))
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from inpaintrt.export.checkpoints import load_checkpoint, save_checkpoint
-from inpaintrt.export.networks import PConvUNet
+from inpaintrt.export.networks import DeepFillV2, PConvUNet
 from inpaintrt.runtime.errors import CheckpointError
 
 from .conftest import make_network
@@ -62,6 +62,21 @@ def test_half_precision_checkpoint_is_read_as_float32(tmp_path: Path) -> None:
     weight = loaded.state_dict()["encoder.0.conv.conv.weight"]
     assert weight.dtype == torch.float32
     assert torch.equal(weight, network.encoder[0].conv.conv.weight.half().float())
+
+
+@pytest.mark.parametrize(
+    "network",
+    [PConvUNet(widths=(4, 6), strides=(1, 2)), DeepFillV2(width=8, attention={"fuse": False})],
+    ids=["PConvUNet", "DeepFillV2"],
+)
+def test_own_checkpoints_hold_networks_of_both_families(tmp_path: Path, network: PConvUNet | DeepFillV2) -> None:
+    save_checkpoint(tmp_path / "a.ckpt", network.eval(), network.interface())
+    loaded = load_checkpoint(tmp_path / "a.ckpt")
+    assert loaded.arguments == network.arguments
+    assert loaded.interface == network.interface()
+    image, mask = torch.rand(1, 3, 32, 32), (torch.rand(1, 1, 32, 32) > 0.5).float()
+    with torch.no_grad():
+        assert torch.equal(loaded.network(image, mask)[0], network(image, mask)[0])
 
 
 def test_data_parallel_prefix_is_taken_off(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:

@@ -130,3 +130,19 @@ def test_foreign_network_differs_without_its_mask() -> None:
     holes[..., 4:9, 4:9] = 0
     with torch.no_grad():
         assert not torch.allclose(network(image, full)[0], network(image, holes)[0])
+
+
+def test_a_layer_of_stride_one_keeps_the_pictures_size() -> None:
+    network = PConvUNet(widths=(4, 6, 8), strides=(1, 2, 2)).eval()
+    assert network.size_multiple == 4
+    sizes = []
+    for block in (*network.encoder, *network.decoder):
+        block.register_forward_hook(lambda _, __, outputs: sizes.append(outputs[0].shape[-1]))
+    mask = torch.ones(1, 1, 16, 16)
+    mask[..., 3:9, 4:12] = 0
+    output, updated = network(torch.rand(1, 3, 16, 16), mask)
+    assert sizes == [16, 8, 4, 8, 16, 16]
+    assert output.shape == (1, 3, 16, 16)
+    assert updated.min() == 1
+    with pytest.raises(ValueError, match="as many kernels and strides"):
+        PConvUNet(widths=(4, 6, 8), strides=(1, 2))

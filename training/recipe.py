@@ -1,126 +1,119 @@
-"""The recipe behind the demo checkpoint: one stage of pixel losses on crops of photographs.
+"""A training run: photographs and a configuration to a checkpoint that `export-onnx` takes.
 
-Deterministic for one seed, machine and PyTorch version. The configuration is a YAML file; `training/demo.yaml` is the
-one the demo checkpoint was made with.
+The run is cut into pieces, Lightning's epochs, and its whole state is saved after each. Samples, learning rates and
+stages are functions of the step alone, so a run that was killed and resumed ends with the weights of one that was not.
+Deterministic for one seed, machine and PyTorch version.
 """
 
-from dataclasses import dataclass, fields
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import lightning
 import torch
-import yaml
-from lightning.pytorch.callbacks import EMAWeightAveraging, TQDMProgressBar
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from inpaintrt.export.checkpoints import save_checkpoint
-from inpaintrt.export.networks import PConvUNet
+from inpaintrt.export.checkpoints import load_checkpoint, save_checkpoint
+from inpaintrt.export.checkpoints.own import NETWORKS
+from inpaintrt.export.interface import Interface
+from inpaintrt.export.networks import DeepFillV2, PConvUNet
+from inpaintrt.runtime.console import say
+from inpaintrt.runtime.errors import UsageError
 
-from .losses import pixel_loss
+from .config import TrainingConfig
+from .features import vgg16_features
 from .photos import MaskedCrops, find_photos, load_photo
+from .progress import Bar, Lines, Pictures, quiet_lightning
+from .schedule import pieces, stage_at
+from .task import InpaintingTask
+
+IMAGE_RANGE = (-1.0, 1.0)
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    """What a training run depends on.
+class Crops(lightning.LightningDataModule):
+    """The samples of the piece that the trainer is in."""
+
+    def __init__(self, config: TrainingConfig):
+        super().__init__()
+        self.config = config
+        self.photos = [load_photo(path, config.short_side) for path in find_photos(config.photos, config.exclude)]
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        assert self.trainer is not None
+        first, last = pieces(self.config)[self.trainer.current_epoch]
+        stage, _ = stage_at(self.config, first)
+        crops = MaskedCrops(
+            self.photos, stage.crop, (first * stage.batch, last * stage.batch), self.config.seed, stage.masks
+        )
+        return DataLoader(crops, stage.batch, num_workers=self.config.workers)
+
+
+def make_network(config: TrainingConfig) -> tuple[PConvUNet | DeepFillV2, Interface]:
+    """The network that a run begins with.
+
+    Raises:
+        UsageError: if there is no such network, it does not take the arguments, or the checkpoint's cannot be trained.
+    """
+    if config.start_from is not None:
+        loaded = load_checkpoint(config.start_from)
+        if not isinstance(loaded.network, (PConvUNet, DeepFillV2)):
+            raise UsageError(f"{config.start_from}: networks of family {loaded.family} cannot be trained further")
+        return loaded.network.train(), loaded.interface
+    if config.network not in NETWORKS:
+        raise UsageError(f"there is no network {config.network!r}; known are {', '.join(NETWORKS)}")
+    try:
+        network = NETWORKS[config.network](**config.arguments)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{config.network} does not take these arguments: {error}") from None
+    return network, replace(network.interface(), image_range=IMAGE_RANGE)
+
+
+def train(config: TrainingConfig, output: Path, resume: bool = False) -> None:
+    """Train a network and save it as a checkpoint with its interface.
+
+    Beside `output`, a folder of its name and `-training` holds the state of the run and TensorBoard's files.
 
     Args:
-        photos: folders searched for photographs; relative ones are taken from the configuration file's folder.
-        exclude: strings in file names that keep a photograph out.
-        widths: output channels of each encoder layer of the `PConvUNet`.
-        crop: side of a training crop in pixels.
-        short_side: photographs are reduced to this many pixels on their short side before cropping.
-        batch, steps: crops a step, and number of steps.
-        learning_rate: highest value of the one-cycle schedule (AdamW).
-        ema_decay: of the averaged weights that are saved.
-        precision: as Lightning names it, "bf16-mixed" or "32-true".
-        workers: processes that prepare crops.
-        seed: of weights, crops and masks.
-    """
-
-    photos: tuple[Path, ...]
-    exclude: tuple[str, ...] = ()
-    widths: tuple[int, ...] = (32, 64, 128, 192, 192, 192)
-    crop: int = 128
-    short_side: int = 512
-    batch: int = 16
-    steps: int = 10_000
-    learning_rate: float = 1e-3
-    ema_decay: float = 0.999
-    precision: str = "bf16-mixed"
-    workers: int = 1
-    seed: int = 0
-
-    @classmethod
-    def load(cls, path: Path) -> "TrainingConfig":
-        """Read a YAML file.
-
-        Raises:
-            ValueError: if a key is unknown or `photos` is missing.
-        """
-        values: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown or "photos" not in values:
-            found = f"unknown: {', '.join(sorted(unknown))}" if unknown else "photos is missing"
-            raise ValueError(f"{path}: {found}; known keys are {', '.join(f.name for f in fields(cls))}")
-        values["photos"] = tuple(path.parent / Path(folder).expanduser() for folder in values["photos"])
-        for name in ("exclude", "widths"):
-            if name in values:
-                values[name] = tuple(values[name])
-        return cls(**values)
-
-
-class InpaintingTask(lightning.LightningModule):
-    """Trains a network on known pixels alone and judges it on all of them."""
-
-    def __init__(self, network: PConvUNet, learning_rate: float, steps: int):
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.learning_rate = learning_rate
-        self.steps = steps
-
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        image, mask = batch
-        image = image.contiguous(memory_format=torch.channels_last)
-        output, _updated = self.network(image, mask)
-        terms = pixel_loss(output.float(), image, mask)
-        self.log_dict(terms, prog_bar=True)
-        return terms["loss"]
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=1e-4)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.steps, pct_start=0.1)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def train(config: TrainingConfig, output: Path) -> None:
-    """Train a `PConvUNet` and save it as a checkpoint with its interface.
+        config: the run.
+        output: the checkpoint to write.
+        resume: whether to go on from the last saved state, if there is one.
 
     Raises:
         FileNotFoundError: if a folder of the configuration holds no photograph.
+        UsageError: if the configuration's network cannot be made, or the folder of `output` does not exist.
     """
-    lightning.seed_everything(config.seed, workers=True)
-    paths = find_photos(config.photos, config.exclude)
-    crops = MaskedCrops(
-        [load_photo(path, config.short_side) for path in paths],
-        config.crop, config.steps * config.batch, config.seed,
-    )  # fmt: skip
-    network = PConvUNet(widths=config.widths)
-    trainer = lightning.Trainer(
-        max_steps=config.steps,
-        max_epochs=1,
-        precision=config.precision,  # type: ignore[arg-type]
-        gradient_clip_val=1.0,
-        callbacks=[EMAWeightAveraging(decay=config.ema_decay), TQDMProgressBar(refresh_rate=50)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(
-        InpaintingTask(network, config.learning_rate, config.steps),
-        DataLoader(crops, config.batch, num_workers=config.workers),
-    )
+    if not output.parent.is_dir():
+        raise UsageError(f"--output {output}: the folder {output.parent} does not exist")
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    network, interface = make_network(config)
+    features = vgg16_features(config.vgg16) if config.loss.needs_features else None
+    folder = output.with_name(f"{output.stem}-training")
+    state = folder / "state" / "last.ckpt"
+    if resume and not state.is_file():
+        say(f"{state} does not exist: the run begins anew")
+    with quiet_lightning():
+        trainer = lightning.Trainer(
+            max_epochs=len(pieces(config)),
+            reload_dataloaders_every_n_epochs=1,
+            precision=config.precision,  # type: ignore[arg-type]
+            callbacks=[
+                EMAWeightAveraging(decay=config.ema_decay),
+                ModelCheckpoint(state.parent, state.stem, save_on_train_epoch_end=True, enable_version_counter=False),
+                Pictures(),
+                Bar() if sys.stderr.isatty() else Lines(),
+            ],
+            logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
+            log_every_n_steps=min(50, config.save_every),
+            enable_progress_bar=sys.stderr.isatty(),
+            enable_model_summary=False,
+        )
+        trainer.fit(
+            InpaintingTask(network, interface, config, features),
+            Crops(config),
+            ckpt_path=state if resume and state.is_file() else None,
+        )
     # Half precision keeps the file small, and the FP16 graph then holds the very same weights.
-    save_checkpoint(output, network.eval(), network.interface(image_range=(-1.0, 1.0)), dtype=torch.float16)
+    save_checkpoint(output, network.eval(), interface, dtype=torch.float16)

@@ -114,7 +114,6 @@ def composite_metrics(
     known = np.abs(candidate[~hole].astype(np.int64) - image[~hole])
     in_hole, signed = difference[hole], candidate[hole].astype(np.int64) - reference[hole]
     squared = float((in_hole**2).sum())
-    similarity = _similarity(candidate, reference)
     return {
         "known_equal": not bool(known.any()),
         "known_difference": int(known.max(initial=0)),
@@ -123,8 +122,17 @@ def composite_metrics(
         "difference_sum": int(signed.sum()),
         "within_one": int((in_hole <= 1).sum()),
         "squared_error": squared,
-        "psnr_hole": psnr(squared, in_hole.size),
-        "psnr_picture": psnr(float((difference**2).sum()), difference.size),
+        **fidelity(candidate, reference, hole),
+    }
+
+
+def fidelity(candidate: NDArray[np.uint8], reference: NDArray[np.uint8], hole: NDArray[np.bool_]) -> dict[str, float]:
+    """PSNR in dB and SSIM, over the hole and over the picture: arrays [H,W,3], hole [H,W]."""
+    squared = (candidate.astype(np.int64) - reference) ** 2
+    similarity = _similarity(candidate, reference)
+    return {
+        "psnr_hole": psnr(float(squared[hole].sum()), squared[hole].size),
+        "psnr_picture": psnr(float(squared.sum()), squared.size),
         "ssim_hole": float(similarity[hole].mean()) if hole.any() else 1.0,
         "ssim_picture": float(similarity.mean()),
     }

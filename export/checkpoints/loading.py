@@ -106,7 +106,8 @@ def _describe_unknown(content: Mapping[str, Any]) -> str:
         keys = set(weights) if weights is not None else set()
         found = [key for key in family.deciding_keys if key in keys]
         missing = [key for key in family.deciding_keys if key not in keys]
-        candidates.append((len(found) / len(family.deciding_keys), family, found, missing))
+        if missing:
+            candidates.append((len(found) / len(family.deciding_keys), family, found, missing))
     _, nearest, found, missing = max(candidates, key=lambda candidate: candidate[0])
     weights = tensors_only(content)
     held = f"tensors {list_keys(weights)}" if weights else f"entries {list_keys(map(str, content))}"

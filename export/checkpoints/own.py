@@ -7,21 +7,21 @@ from typing import Any
 import torch
 
 from inpaintrt.export.interface import Interface
-from inpaintrt.export.networks import PConvUNet
+from inpaintrt.export.networks import DeepFillV2, PConvUNet
 from inpaintrt.runtime.errors import CheckpointError
 
 from .family import LoadedNetwork, StateDict, check_keys_and_shapes, check_types, tensors_only
 
 FORMAT = "inpaintrt.checkpoint"
 VERSION = 1
-NETWORKS = {"pconv_unet": PConvUNet}
+NETWORKS: dict[str, type[PConvUNet] | type[DeepFillV2]] = {"pconv_unet": PConvUNet, "deepfill_v2": DeepFillV2}
 
 
 class Own:
     """`{"format", "version", "network", "arguments", "interface", "state_dict"}`."""
 
     name = "inpaintrt"
-    deciding_keys = ("encoder.0.conv.conv.weight", "decoder.0.conv.conv.weight")
+    deciding_keys: tuple[str, ...] = ()  # the format says what it is
 
     def state_dict(self, content: Mapping[str, Any]) -> StateDict | None:
         return tensors_only(content.get("state_dict")) if content.get("format") == FORMAT else None
@@ -48,7 +48,7 @@ class Own:
 
 
 def save_checkpoint(
-    path: str | Path, network: PConvUNet, interface: Interface, dtype: torch.dtype = torch.float32
+    path: str | Path, network: PConvUNet | DeepFillV2, interface: Interface, dtype: torch.dtype = torch.float32
 ) -> None:
     """Save a network so that `load_checkpoint` restores it with nothing else at hand.
 
@@ -64,7 +64,7 @@ def save_checkpoint(
         {
             "format": FORMAT,
             "version": VERSION,
-            "network": "pconv_unet",
+            "network": next(name for name, kind in NETWORKS.items() if isinstance(network, kind)),
             "arguments": network.arguments,
             "interface": interface.to_dict(),
             "state_dict": {

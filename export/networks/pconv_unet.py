@@ -6,6 +6,7 @@ upsampling and joins features and masks with the skip of the same size; the last
 and mask.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,10 @@ class PartialConvBlock(nn.Module):
         return self.activation(self.norm(output)), updated
 
 
+def _enlarge(value: Tensor, factor: int) -> Tensor:
+    return F.interpolate(value, scale_factor=float(factor), mode="nearest")
+
+
 class PConvUNet(nn.Module):
     """U-Net of partial convolutions.
 
@@ -57,6 +62,8 @@ class PConvUNet(nn.Module):
         in_channels: channels of the picture, which the network also returns.
         widths: output channels of each encoder layer; their number is the depth.
         kernels: encoder kernel sizes, the paper's by default.
+        strides: of each encoder layer, 1 or 2; all 2 in the paper. With a first layer of stride 1 the network has
+            features at the picture's own size, which fine holes are filled from.
     """
 
     def __init__(
@@ -64,21 +71,27 @@ class PConvUNet(nn.Module):
         in_channels: int = 3,
         widths: Sequence[int] = WIDTHS,
         kernels: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
     ):
         super().__init__()
         kernels = default_kernels(len(widths)) if kernels is None else tuple(kernels)
-        if not widths or len(kernels) != len(widths):
-            raise ValueError(f"{len(widths)} widths need as many kernels, got {len(kernels)}")
+        strides = (2,) * len(widths) if strides is None else tuple(strides)
+        if not widths or len(kernels) != len(widths) or len(strides) != len(widths):
+            raise ValueError(
+                f"{len(widths)} widths need as many kernels and strides, got {len(kernels)} and {len(strides)}"
+            )
         self.arguments: dict[str, Any] = {
             "in_channels": in_channels,
             "widths": list(widths),
             "kernels": list(kernels),
+            "strides": list(strides),
         }
-        self.size_multiple = 2 ** len(widths)
+        self.strides = strides
+        self.size_multiple = math.prod(strides)
         channels = [in_channels, *widths]
         self.encoder = nn.ModuleList(
             PartialConvBlock(
-                channels[i], channels[i + 1], kernels[i], stride=2,
+                channels[i], channels[i + 1], kernels[i], strides[i],
                 batch_norm=i > 0, bias=False, activation=nn.ReLU(),
             )
             for i in range(len(widths))
@@ -107,11 +120,10 @@ class PConvUNet(nn.Module):
             features.append(output)
             masks.append(updated)
         output, updated = features.pop(), masks.pop()
-        for block in self.decoder:
-            output, updated = block(
-                [F.interpolate(output, scale_factor=2.0, mode="nearest"), features.pop()],
-                [F.interpolate(updated, scale_factor=2.0, mode="nearest"), masks.pop()],
-            )
+        for block, stride in zip(self.decoder, reversed(self.strides), strict=True):
+            if stride > 1:
+                output, updated = _enlarge(output, stride), _enlarge(updated, stride)
+            output, updated = block([output, features.pop()], [updated, masks.pop()])
         return output, updated
 
     def interface(self, **pixel_range: Any) -> Interface:

@@ -1,0 +1,114 @@
+"""Evaluation: methods that see nothing of the holes, measures by hand, and tables that say which method is better."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+pytest.importorskip("lightning")
+
+from inpaintrt.export.checkpoints import save_checkpoint
+from inpaintrt.export.networks import PConvUNet
+from inpaintrt.runtime.upscale import place_on_grid
+from inpaintrt.training.baselines import BASELINES, enlarge_bicubic
+from inpaintrt.training.evaluate import MEASURES, evaluate, evaluate_upscaling, measure, network_method
+from inpaintrt.training.inception import inception_classifier, inception_score
+
+
+def smooth_photo(size: int = 96) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+    return np.array(small.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def square_hole(size: int) -> NDArray[np.bool_]:
+    hole = np.zeros((size, size), np.bool_)
+    hole[10:20, 10:20] = True
+    return hole
+
+
+def test_evaluation_sees_which_method_is_better() -> None:
+    methods = {"mean": BASELINES["mean"], "Telea": BASELINES["Telea"], "perfect": lambda image, hole: image}
+    rows = evaluate(methods, [smooth_photo()], 64, 2, 0)
+    assert len(rows) == 6
+    for row in rows:
+        mean, telea, perfect = (row["methods"][name] for name in methods)
+        assert mean["psnr_hole"] < telea["psnr_hole"] < perfect["psnr_hole"] == float("inf")
+        assert mean["ssim_hole"] < telea["ssim_hole"] < perfect["ssim_hole"] == 1
+        assert mean["l1_hole"] > telea["l1_hole"] > perfect["l1_hole"] == 0
+        assert row["best"] == {"mean": 0, "Telea": 0, "perfect": 1}
+        assert len(row["pictures"]["mean"]) == 2
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_methods_see_nothing_of_the_holes(name: str) -> None:
+    photo, hole = smooth_photo(32), square_hole(32)
+    other = photo.copy()
+    other[hole] = 255 - other[hole]
+    filled = BASELINES[name](photo, hole)
+    assert (filled == BASELINES[name](other, hole)).all()
+    assert (filled[~hole] == photo[~hole]).all()
+
+
+def test_measures_by_hand() -> None:
+    photo = np.zeros((8, 8, 3), np.uint8)
+    hole = np.zeros((8, 8), np.bool_)
+    hole[0, 0] = True
+    filled = photo.copy()
+    filled[0, 0] = 255
+    found = measure(filled, photo, hole)
+    assert set(found) == set(MEASURES)
+    assert found["psnr_hole"] == 0
+    assert found["psnr_picture"] == pytest.approx(10 * np.log10(64))
+    assert found["l1_hole"] == 100
+    assert found["l1_picture"] == pytest.approx(100 / 64)
+
+
+def test_bicubic_keeps_the_pixels_where_they_are_placed() -> None:
+    small = smooth_photo(24)
+    for factor in (2, 3, 4):
+        placed, hole = place_on_grid(small, factor)
+        enlarged = enlarge_bicubic(small, factor)
+        assert enlarged.shape == placed.shape
+        assert np.abs(enlarged[~hole].astype(int) - placed[~hole]).max() <= 1
+
+
+def test_upscaling_is_compared_with_bicubic() -> None:
+    copies = {"perfect": lambda image, hole: smooth_photo(), "nothing": lambda image, hole: image}
+    (row,) = evaluate_upscaling(copies, [smooth_photo()], 96, [2])
+    found = {name: values["psnr_picture"] for name, values in row["methods"].items()}
+    assert list(found) == ["bicubic", "perfect", "nothing"]
+    assert found["nothing"] < 20
+    assert 35 < found["bicubic"] < found["perfect"] == float("inf")
+
+
+def test_a_checkpoint_is_a_method(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = PConvUNet(widths=(4, 6)).eval()
+    save_checkpoint(tmp_path / "a.ckpt", network, network.interface(image_range=(-1.0, 1.0)))
+    photo, hole = smooth_photo(32), square_hole(32)
+    filled = network_method(tmp_path / "a.ckpt")(photo, hole)
+    assert (filled[~hole] == photo[~hole]).all()
+    assert (filled[hole] != photo[hole]).any()
+
+
+def test_inception_score_by_hand() -> None:
+    pictures = [np.full((4, 4, 3), value, np.uint8) for value in (0, 255)]
+
+    def sure(batch: torch.Tensor) -> torch.Tensor:
+        return torch.eye(2)[(batch.mean(dim=(1, 2, 3)) > 0.5).long()]
+
+    assert inception_score(pictures, sure) == pytest.approx(2)
+    assert inception_score(pictures, lambda batch: torch.full((1, 2), 0.5)) == pytest.approx(1)
+
+
+def test_where_inception_cannot_be_had_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    assert inception_classifier() is None
+    assert "inception score: not available" in capsys.readouterr().err

@@ -1,0 +1,64 @@
+"""Simple methods that a network has to beat. Each takes a picture [H,W,3] uint8 and its holes [H,W], True = hole."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.restoration import inpaint_biharmonic
+
+from inpaintrt.validation.masks import BoolArray
+
+UInt8Array = NDArray[np.uint8]
+Method = Callable[[UInt8Array, BoolArray], UInt8Array]
+
+RADIUS = 3.0
+"""Pixels around a hole pixel that OpenCV's methods look at, the value of its own examples."""
+
+
+def fill_with_mean(image: UInt8Array, hole: BoolArray) -> UInt8Array:
+    """Holes take the mean colour of the known pixels."""
+    filled = np.array(image)
+    filled[hole] = image[~hole].mean(axis=0).round().astype(np.uint8)
+    return filled
+
+
+def fill_with_telea(image: UInt8Array, hole: BoolArray) -> UInt8Array:
+    """OpenCV's fast marching method (Telea, 2004)."""
+    return _opencv(image, hole, cv2.INPAINT_TELEA)
+
+
+def fill_with_navier_stokes(image: UInt8Array, hole: BoolArray) -> UInt8Array:
+    """OpenCV's method after Navier and Stokes (Bertalmio et al., 2001)."""
+    return _opencv(image, hole, cv2.INPAINT_NS)
+
+
+def fill_with_biharmonic(image: UInt8Array, hole: BoolArray) -> UInt8Array:
+    """scikit-image's biharmonic equation (Damelin and Hoang, 2018); seconds for wide holes."""
+    seen = np.where(hole[..., None], np.uint8(0), image)
+    filled = inpaint_biharmonic(seen / 255.0, hole, channel_axis=-1)
+    return np.where(hole[..., None], np.rint(filled * 255).clip(0, 255).astype(np.uint8), image)
+
+
+def enlarge_bicubic(small: UInt8Array, factor: int) -> UInt8Array:
+    """Bicubic interpolation [h,w,3] to [factor*h,factor*w,3], each pixel in the middle of its square."""
+    height, width = factor * small.shape[0], factor * small.shape[1]
+    # From a place in the large picture to one in the small: pixel p of the small one lies at factor * p + factor // 2.
+    to_small = np.array([[1, 0, -(factor // 2)], [0, 1, -(factor // 2)]], dtype=np.float64) / factor
+    enlarged = cv2.warpAffine(
+        small, to_small, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(enlarged, dtype=np.uint8)
+
+
+def _opencv(image: UInt8Array, hole: BoolArray, method: int) -> UInt8Array:
+    seen = np.where(hole[..., None], np.uint8(0), image)
+    return np.asarray(cv2.inpaint(seen, hole.astype(np.uint8), RADIUS, method), dtype=np.uint8)
+
+
+BASELINES: dict[str, Method] = {
+    "mean": fill_with_mean,
+    "Telea": fill_with_telea,
+    "Navier-Stokes": fill_with_navier_stokes,
+    "biharmonic": fill_with_biharmonic,
+}
