@@ -1,4 +1,5 @@
-"""Makes the pictures of the docs: the mask corpus; the example photo and mask, and from them before, mask, after.
+"""Makes the pictures of the docs: the mask corpus; the example photo and mask, and from them before, mask, after; and
+the photographs that are held out, filled by each method.
 
 The photo is `chelsea` from scikit-image (CC0, by Stefan van der Walt), which no training crop was taken from. Its mask
 is an irregular one of the corpus, 10-20 % holes.
@@ -11,12 +12,16 @@ import skimage.data
 from PIL import Image, ImageDraw
 
 from inpaintrt.runtime import Inpainter
-from inpaintrt.validation.masks import irregular_mask, mask_corpus
+from inpaintrt.training.baselines import BASELINES
+from inpaintrt.training.evaluate import held_out_photos, network_method
+from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, irregular_mask, mask_corpus
+from inpaintrt.validation.pictures import fit
 
 HERE = Path(__file__).parent
 BUNDLE = HERE.parent / "build" / "demo"
 GAP = 8
 SEED = 1
+PHOTO = 256
 SIDE, COLUMNS, CAPTION = 144, 7, 18
 """Pixels of a mask in the contact sheet, masks in a row, and pixels of the line below each."""
 
@@ -36,9 +41,32 @@ def contact_sheet() -> Image.Image:
     return sheet.quantize(4)
 
 
+def filled_photos() -> Image.Image:
+    """Each held-out photograph with holes of another bucket, filled by two simple methods and by the demo networks."""
+    methods = {name: BASELINES[name] for name in ("Telea", "biharmonic")}
+    methods |= {name: network_method(HERE / f"{name}.ckpt") for name in ("demo", "demo-gated")}
+    heads = ("holes", *methods, "original")
+    cell = PHOTO + GAP
+    photos = held_out_photos()
+    sheet = Image.new("RGB", (len(heads) * cell + GAP, CAPTION + len(photos) * cell + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, head in enumerate(heads):
+        draw.text((GAP + column * cell, GAP // 2), head, fill="black")
+    for row, photo in enumerate(photos.values()):
+        original = fit(photo, PHOTO, PHOTO)
+        bucket = HOLE_RATIO_BUCKETS[row]
+        hole = irregular_mask(PHOTO, PHOTO, bucket, np.random.default_rng(SEED), border=False)
+        shown = [np.where(hole[..., None], np.uint8(255), original)]
+        shown += [method(original, hole) for method in methods.values()]
+        for column, picture in enumerate((*shown, original)):
+            sheet.paste(Image.fromarray(picture), (GAP + column * cell, CAPTION + row * cell))
+    return sheet
+
+
 def main() -> None:
-    """Write docs/mask-corpus.png, photo.png, mask.png and docs/before-mask-after.png (needs `make demo`'s bundle)."""
+    """Write the pictures to docs/ and here; docs/before-mask-after.png needs `make demo`'s bundle."""
     contact_sheet().save(HERE.parent / "docs" / "mask-corpus.png", optimize=True)
+    filled_photos().save(HERE.parent / "docs" / "held-out.jpg", quality=90)
     photo = np.array(skimage.data.chelsea())
     hole = irregular_mask(*photo.shape[:2], (0.1, 0.2), np.random.default_rng(SEED))
     Image.fromarray(photo).save(HERE / "photo.png", optimize=True)

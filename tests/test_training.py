@@ -19,9 +19,10 @@ from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.runtime.errors import UsageError
 from inpaintrt.training.command import main
 from inpaintrt.training.config import Adversary, Stage, TrainingConfig
+from inpaintrt.training.initialise import initialise_by_data
 from inpaintrt.training.losses import LossWeights
 from inpaintrt.training.photos import MaskedCrops, MaskMix, find_photos, load_photo
-from inpaintrt.training.recipe import make_network, train
+from inpaintrt.training.recipe import Crops, make_network, train
 from inpaintrt.training.rounding import HalfRounding, round_to_half
 from inpaintrt.training.schedule import learning_rate, pieces
 from inpaintrt.training.task import InpaintingTask, encoder_norms
@@ -272,3 +273,26 @@ def test_the_command_says_what_is_wrong(
         main()
     assert end.value.code == 2
     assert "no photographs" in capsys.readouterr().err
+
+
+def test_first_weights_are_scaled_by_data(photos: Path, tmp_path: Path) -> None:
+    run = config(photos, **GATED)
+    torch.manual_seed(0)
+    network, interface = make_network(run)
+    called = InpaintingTask(network, interface, run).as_called(*Crops(run).first_batch())
+    results: list[Tensor] = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda _, __, result: results.append(result.detach()))
+    with torch.no_grad():
+        network(*called)
+    assert min(result.std() for result in results) < 0.1
+    initialise_by_data(network, *called)
+    results.clear()
+    with torch.no_grad():
+        network(*called)
+    assert len(results) > 40
+    torch.testing.assert_close(torch.stack([result.std() for result in results]), torch.ones(len(results)))
+    train(config(photos, **GATED, scale_by_data=True), tmp_path / "a.ckpt")
+    train(config(photos, **GATED), tmp_path / "b.ckpt")
+    assert not same(weights(tmp_path / "a.ckpt"), weights(tmp_path / "b.ckpt"))

@@ -66,6 +66,7 @@ class TrainingConfig:
         network: `pconv_unet` or `deepfill_v2`.
         arguments: of the network's class.
         start_from: checkpoint of this project whose weights the run begins with; network and arguments are its own.
+        scale_by_data: whether the first weights are scaled by a batch (`initialise.py`), which gated networks need.
         exclude: strings in file names that keep a photograph out.
         short_side: photographs are reduced to this many pixels on their short side before cropping.
         loss: factors of the terms, the paper's by default.
@@ -86,6 +87,7 @@ class TrainingConfig:
     network: str = "pconv_unet"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     start_from: Path | None = None
+    scale_by_data: bool = False
     exclude: tuple[str, ...] = ()
     short_side: int = 512
     loss: LossWeights = field(default_factory=LossWeights)

@@ -25,6 +25,7 @@ from inpaintrt.runtime.errors import UsageError
 
 from .config import TrainingConfig
 from .features import vgg16_features
+from .initialise import initialise_by_data
 from .photos import MaskedCrops, find_photos, load_photo
 from .progress import Bar, Lines, Pictures, quiet_lightning
 from .schedule import pieces, stage_at
@@ -44,11 +45,19 @@ class Crops(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         assert self.trainer is not None
         first, last = pieces(self.config)[self.trainer.current_epoch]
+        return self._batches(first, last, self.config.workers)
+
+    def first_batch(self) -> tuple[Tensor, Tensor]:
+        """The samples of the first step: images [N,3,crop,crop] and masks [N,1,crop,crop]."""
+        images, masks = next(iter(self._batches(0, 1, 0)))
+        return images, masks
+
+    def _batches(self, first: int, last: int, workers: int) -> DataLoader[tuple[Tensor, Tensor]]:
         stage, _ = stage_at(self.config, first)
         crops = MaskedCrops(
             self.photos, stage.crop, (first * stage.batch, last * stage.batch), self.config.seed, stage.masks
         )
-        return DataLoader(crops, stage.batch, num_workers=self.config.workers)
+        return DataLoader(crops, stage.batch, num_workers=workers)
 
 
 def make_network(config: TrainingConfig) -> tuple[PConvUNet | DeepFillV2, Interface]:
@@ -89,6 +98,7 @@ def train(config: TrainingConfig, output: Path, resume: bool = False) -> None:
         raise UsageError(f"--output {output}: the folder {output.parent} does not exist")
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     network, interface = make_network(config)
+    crops = Crops(config)
     features = vgg16_features(config.vgg16) if config.loss.needs_features else None
     folder = output.with_name(f"{output.stem}-training")
     state = folder / "state" / "last.ckpt"
@@ -110,10 +120,9 @@ def train(config: TrainingConfig, output: Path, resume: bool = False) -> None:
             enable_progress_bar=sys.stderr.isatty(),
             enable_model_summary=False,
         )
-        trainer.fit(
-            InpaintingTask(network, interface, config, features),
-            Crops(config),
-            ckpt_path=state if resume and state.is_file() else None,
-        )
+        task = InpaintingTask(network, interface, config, features)
+        if config.scale_by_data and config.start_from is None:
+            initialise_by_data(network, *task.as_called(*crops.first_batch()))
+        trainer.fit(task, crops, ckpt_path=state if resume and state.is_file() else None)
     # Half precision keeps the file small, and the FP16 graph then holds the very same weights.
     save_checkpoint(output, network.eval(), interface, dtype=torch.float16)

@@ -61,10 +61,14 @@ class InpaintingTask(lightning.LightningModule):
 
     def fill(self, image: Tensor, mask: Tensor) -> list[Tensor]:
         """All pictures that the network returns for `image` [N,3,H,W] with `mask` [N,1,H,W], 1 = known."""
+        outputs = self.network(*self.as_called(image, mask))
+        return [output.float() for output in outputs if output.shape == image.shape]
+
+    def as_called(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network is given for `image` [N,3,H,W] with `mask` [N,1,H,W], 1 = known."""
         given = mask if self.interface.mask_polarity == "valid" else 1 - mask
         seen = image * mask if self.interface.premask else image
-        outputs = self.network(seen.contiguous(memory_format=torch.channels_last), given)
-        return [output.float() for output in outputs if output.shape == image.shape]
+        return seen.contiguous(memory_format=torch.channels_last), given
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         image, mask = batch
