@@ -239,10 +239,10 @@ def test_under_rounding_every_result_is_a_half(photos: Path) -> None:
 
 def test_configuration_files_are_strict(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text("photos: [some/folder]\nstages: [{steps: 5, masks: {lattice: 0.1}}]\nloss: {style: 0}\n")
+    path.write_text("photos: [x/y]\nstages: [{steps: 5, masks: {lattice: 0.1}, loss: {hole: 2}}]\nloss: {style: 0}\n")
     loaded = TrainingConfig.load(path)
-    assert loaded.photos == (tmp_path / "some/folder",)
-    assert loaded.stages == (Stage(5, masks=MaskMix(lattice=0.1)),)
+    assert loaded.photos == (tmp_path / "x/y",)
+    assert loaded.stages == (Stage(5, masks=MaskMix(lattice=0.1), loss=LossWeights(hole=2)),)
     assert loaded.loss == LossWeights(style=0)
     for text, message in (
         ("photos: [x]\nstage: 5\n", "unknown: stage; known keys are photos"),
@@ -251,6 +251,7 @@ def test_configuration_files_are_strict(tmp_path: Path) -> None:
         ("photos: [x]\nstages: [{steps: 0}]\n", "must be at least 1"),
         ("photos: [x]\nstages: [{steps: 5, crops: 4}]\n", "unknown: crops; known keys are steps"),
         ("photos: [x]\nstages: [{steps: 5}]\nloss: [1]\n", "expected the keys of LossWeights"),
+        ("photos: [x]\nstages: [1]\n", "expected the keys of Stage"),
         ("- 1\n", "expected keys and values"),
     ):
         path.write_text(text)

@@ -27,6 +27,7 @@ class Stage:
             second stage: holes bias the statistics of a batch.
         decay: whether the learning rate falls to zero along a cosine, after a twentieth of the stage in which it rises.
         masks: which holes, see `MaskMix`.
+        loss: factors of the terms in this stage; the run's if None.
     """
 
     steps: int
@@ -36,6 +37,7 @@ class Stage:
     freeze_encoder_norm: bool = False
     decay: bool = False
     masks: MaskMix = field(default_factory=MaskMix)
+    loss: LossWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -136,14 +138,21 @@ class TrainingConfig:
             raise ValueError(f"{path}: {error}") from None
 
     @property
+    def needs_features(self) -> bool:
+        """Whether a stage compares features of VGG-16."""
+        return any((stage.loss or self.loss).needs_features for stage in self.stages)
+
+    @property
     def first_steps(self) -> tuple[int, ...]:
         """The step each stage begins with, and behind them the number of steps."""
         return tuple(accumulate((stage.steps for stage in self.stages), initial=0))
 
 
-def _stage(values: dict[str, Any]) -> Stage:
-    masks = values.get("masks")
-    return _part(Stage, values if masks is None else {**values, "masks": _part(MaskMix, masks)})
+def _stage(values: Any) -> Stage:
+    kinds = {"masks": MaskMix, "loss": LossWeights}
+    if isinstance(values, dict):
+        values = values | {name: _part(kind, values[name]) for name, kind in kinds.items() if name in values}
+    return _part(Stage, values)
 
 
 def _part(kind: type[Part], values: Any) -> Part:

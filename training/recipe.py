@@ -99,7 +99,7 @@ def train(config: TrainingConfig, output: Path, resume: bool = False) -> None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     network, interface = make_network(config)
     crops = Crops(config)
-    features = vgg16_features(config.vgg16) if config.loss.needs_features else None
+    features = vgg16_features(config.vgg16) if config.needs_features else None
     folder = output.with_name(f"{output.stem}-training")
     state = folder / "state" / "last.ckpt"
     if resume and not state.is_file():

@@ -102,9 +102,10 @@ class InpaintingTask(lightning.LightningModule):
 
     def _judge(self, pictures: list[Tensor], image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
+        weights = self.stage.loss or self.config.loss
         for number, picture in enumerate(pictures):
             # Features of the coarse picture are not compared: it is to have the colours, not the texture.
-            found = inpainting_loss(picture, image, mask, self.config.loss, self.features[0] if number == 0 else None)
+            found = inpainting_loss(picture, image, mask, weights, self.features[0] if number == 0 else None)
             terms |= {name if number == 0 else f"coarse_{name}": value for name, value in found.items()}
         return terms
 
