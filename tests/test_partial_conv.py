@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from inpaintrt.export.networks import PartialConv2d, PConvUNet
+from inpaintrt.export.networks import DeepFillV2, PartialConv2d, PConvUNet
+from inpaintrt.export.networks.pull_push import PullPush
 
 from .foreign import ChannelWideUNet, randomise
 
@@ -146,3 +147,35 @@ def test_a_layer_of_stride_one_keeps_the_pictures_size() -> None:
     assert updated.min() == 1
     with pytest.raises(ValueError, match="as many kernels and strides"):
         PConvUNet(widths=(4, 6, 8), strides=(1, 2))
+
+
+def test_pull_push_keeps_what_is_known_and_fills_smoothly() -> None:
+    across, down = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="xy")
+    image = torch.stack([across, down, across * 0 + 0.3])[None]
+    known = torch.ones(1, 1, 64, 64)
+    known[..., 20:40, 10:50] = 0
+    fill = PullPush(levels=4)
+    filled = fill(image * known + 9 * (1 - known), known)
+    assert torch.equal(filled * known, image * known)
+    assert (filled - image).abs().max() < 0.1
+    torch.testing.assert_close(filled[:, 2], image[:, 2])
+    nothing = torch.zeros_like(known)
+    assert not fill(image, nothing).any()
+    one = nothing.clone()
+    one[..., 33, 5] = 1  # one pixel gives the whole picture its colour
+    torch.testing.assert_close(
+        PullPush(levels=6)(image, one), image[..., 33, 5][..., None, None].expand_as(image), atol=1e-6, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "network",
+    [PConvUNet(widths=(4, 6), smooth_base=True), DeepFillV2(width=4, smooth_base=True)],
+    ids=["PConvUNet", "DeepFillV2"],
+)
+def test_with_a_smooth_base_a_network_begins_as_the_fill(network: PConvUNet | DeepFillV2) -> None:
+    image, known = torch.rand(1, 3, 64, 64), (torch.rand(1, 1, 64, 64) > 0.3).float()
+    given = known if network.interface().mask_polarity == "valid" else 1 - known
+    output = network.eval()(image * known, given)[0]
+    levels = 6 if isinstance(network, DeepFillV2) else 2
+    torch.testing.assert_close(output, PullPush(levels)(image, known))

@@ -184,10 +184,23 @@ def test_fine_tuning_starts_from_a_checkpoint(photos: Path, tmp_path: Path) -> N
     loaded = load_checkpoint(tmp_path / "first.ckpt")
     assert loaded.interface.image_range == (-1.0, 1.0)
     assert loaded.interface.mask_polarity == "hole"
-    network, interface = make_network(config(photos, start_from=tmp_path / "first.ckpt"))
+    network, interface = make_network(config(photos, start_from=tmp_path / "first.ckpt", arguments={}))
     assert interface == loaded.interface
     assert same(loaded.network.state_dict(), network.state_dict())
     assert network.training
+
+
+def test_fine_tuning_may_change_the_network(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(config(photos), tmp_path / "first.ckpt")
+    before = weights(tmp_path / "first.ckpt")
+    network, interface = make_network(
+        config(photos, start_from=tmp_path / "first.ckpt", arguments={"smooth_base": True})
+    )
+    assert "decoder.1.conv.conv.weight begin anew" in capsys.readouterr().err
+    after = network.state_dict()
+    assert interface.size_multiple == network.size_multiple
+    assert not after["decoder.1.conv.conv.weight"].any()
+    assert same({key: before[key] for key in before if after[key].shape == before[key].shape}, after)
 
 
 def test_networks_that_cannot_be_made_are_refused(photos: Path) -> None:

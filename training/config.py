@@ -67,7 +67,7 @@ class TrainingConfig:
         stages: one after the other.
         network: `pconv_unet` or `deepfill_v2`.
         arguments: of the network's class.
-        start_from: checkpoint of this project whose weights the run begins with; network and arguments are its own.
+        start_from: checkpoint whose network and weights the run begins with; `arguments` then are changes of its own.
         scale_by_data: whether the first weights are scaled by a batch (`initialise.py`), which gated networks need.
         exclude: strings in file names that keep a photograph out.
         short_side: photographs are reduced to this many pixels on their short side before cropping.
@@ -131,7 +131,7 @@ class TrainingConfig:
             values["photos"] = tuple(folder / Path(each).expanduser() for each in values["photos"])
             for name in ("vgg16", "start_from"):
                 if name in values:
-                    values[name] = folder / Path(values[name]).expanduser()
+                    values[name] = (folder / Path(values[name]).expanduser()).resolve()
             values["exclude"] = tuple(values.get("exclude", ()))
             return cls(**values)
         except (TypeError, ValueError) as error:

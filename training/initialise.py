@@ -17,6 +17,8 @@ def initialise_by_data(network: nn.Module, *inputs: Tensor) -> None:
     Args:
         network: changed in place.
         inputs: a batch as the network is called with.
+
+    Layers that begin at zero stay there.
     """
 
     def scale(module: nn.Module, _: Any, result: Tensor) -> Tensor:
@@ -27,7 +29,7 @@ def initialise_by_data(network: nn.Module, *inputs: Tensor) -> None:
 
     handles = []
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and module.weight.any():
             module.weight.data.copy_(nn.init.orthogonal_(torch.empty(module.weight.shape)))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

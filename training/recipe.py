@@ -6,8 +6,10 @@ Deterministic for one seed, machine and PyTorch version.
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -67,17 +69,34 @@ def make_network(config: TrainingConfig) -> tuple[PConvUNet | DeepFillV2, Interf
         UsageError: if there is no such network, it does not take the arguments, or the checkpoint's cannot be trained.
     """
     if config.start_from is not None:
-        loaded = load_checkpoint(config.start_from)
-        if not isinstance(loaded.network, (PConvUNet, DeepFillV2)):
-            raise UsageError(f"{config.start_from}: networks of family {loaded.family} cannot be trained further")
-        return loaded.network.train(), loaded.interface
+        return _continued(config.start_from, config.arguments)
     if config.network not in NETWORKS:
         raise UsageError(f"there is no network {config.network!r}; known are {', '.join(NETWORKS)}")
-    try:
-        network = NETWORKS[config.network](**config.arguments)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{config.network} does not take these arguments: {error}") from None
+    network = _made(NETWORKS[config.network], config.arguments)
     return network, replace(network.interface(), image_range=IMAGE_RANGE)
+
+
+def _made(kind: type[PConvUNet] | type[DeepFillV2], arguments: Mapping[str, Any]) -> PConvUNet | DeepFillV2:
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{kind.__name__} does not take these arguments: {error}") from None
+
+
+def _continued(checkpoint: Path, changes: Mapping[str, Any]) -> tuple[PConvUNet | DeepFillV2, Interface]:
+    """A checkpoint's network with its arguments changed; layers that do not fit it any more begin anew."""
+    loaded = load_checkpoint(checkpoint)
+    kind = type(loaded.network)
+    if not issubclass(kind, (PConvUNet, DeepFillV2)):
+        raise UsageError(f"{checkpoint}: networks of family {loaded.family} cannot be trained further")
+    network = _made(kind, loaded.arguments | dict(changes))
+    ours, theirs = network.state_dict(), loaded.network.state_dict()
+    fitting = {key: value for key, value in theirs.items() if key in ours and ours[key].shape == value.shape}
+    anew = sorted(set(ours) - set(fitting))
+    if anew:
+        say(f"{checkpoint}: {', '.join(anew)} begin anew, since the arguments differ")
+    network.load_state_dict(fitting, strict=False)
+    return network, replace(loaded.interface, size_multiple=network.size_multiple)
 
 
 def train(config: TrainingConfig, output: Path, resume: bool = False) -> None:
