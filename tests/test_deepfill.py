@@ -68,6 +68,15 @@ def test_attention_is_that_of_convolutions_with_patches(
     assert relative(layer(features, hole), expected) < FP32
 
 
+@pytest.mark.parametrize("parts", [1, 3, 7])
+def test_attention_in_any_number_of_parts_is_the_same(parts: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = 0.02 * torch.randn(2, 5, 14, 12, generator=generator).relu()
+    hole = torch.zeros(2, 1, 56, 48)
+    hole[:, :, 10:30, 20:40] = 1
+    assert relative(ContextualAttention(parts=parts)(features, hole), ContextualAttention()(features, hole)) < FP32
+
+
 @pytest.mark.parametrize("count", [1, 2, 29, 32, 63])
 def test_attention_resizes_as_tensorflow_does(count: int) -> None:
     features = 0.1 * torch.randn(1, 3, 2 * count, 6)

@@ -62,7 +62,7 @@ def test_batch_with_different_masks_equals_pytorch(network: DeepFillV2, tmp_path
 
 @rtx
 def test_dynamic_sizes_equal_pytorch_and_build(tmp_path: Path) -> None:
-    network = small(blocks=2)  # half of what takes PyTorch long to trace
+    network = small(parts=2)  # half of what takes PyTorch long to trace
     bundle = export_onnx(
         network, tmp_path, interface=network.interface(), dynamic=(40, 64, 128), io="tensor", batch=(1, 1, 3)
     )

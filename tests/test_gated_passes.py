@@ -95,13 +95,15 @@ class Attention(nn.Module):
             query, key = (v / v.pow(2).sum(1, keepdim=True).sqrt().clamp(min=1e-4) for v in (query, key))
         elif self.normalise == "library":
             query, key = (torch.nn.functional.normalize(v, dim=1) for v in (query, key))
+        elif self.normalise == "longest":
+            query, key = (v / v.square().sum(1).sqrt().amax(1)[:, None, None].clamp(min=1e-4) for v in (query, key))
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)
         filled = (small.flatten(2) @ weights.transpose(1, 2)).reshape(small.shape)
         return torch.nn.functional.interpolate(filled, scale_factor=4.0)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1000.0])
-@pytest.mark.parametrize("normalise", ["", "hand", "library"])
+@pytest.mark.parametrize("normalise", ["", "hand", "library", "longest"])
 def test_scores_and_norms_of_any_network_stay_single(scale: float, normalise: str) -> None:
     model = traced(randomise(Attention(scale, normalise)))
     half, report = to_half_precision(model)

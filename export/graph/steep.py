@@ -5,9 +5,9 @@ hundreds of products, which FP16 rounds coarsely or does not hold at all. Norms 
 FP16 range at features of 256. So, whoever wrote the network, these nodes are found in its graph:
 
 * from each softmax backwards to the matrix product or convolution of two features that makes its scores, and that
-  product itself, unless both of its operands are divided by their own norms: then its result is at most as large as
-  the vectors are long, and is rounded once. Convolutions of a single channel with constant weights, which join
-  neighbouring scores, lie between;
+  product itself, unless both of its operands are divided by their own norms, or by the largest of them: then its
+  result is at most as large as the vectors are long, and is rounded once. Convolutions of a single channel with
+  constant weights, which join neighbouring scores, lie between;
 * sums and means, the squares they are taken of, and what is made of them alone, as a square root is, up to the node
   that applies it to features;
 * nodes that only move values from one of these to another.
@@ -31,8 +31,8 @@ REDUCTIONS = frozenset(
 SQUARES = frozenset({"Abs", "Mul", "Pow"})
 
 OF_NORMS = frozenset(
-    {"Add", "Cast", "Clip", "Div", "Expand", "Identity", "Max", "Min", "Mul", "Pow", "Reciprocal", "Reshape", "Sqrt",
-     "Squeeze", "Sub", "Unsqueeze"}
+    {"Add", "Cast", "Clip", "Div", "Expand", "Identity", "Max", "Min", "Mul", "Pow", "Reciprocal", "ReduceMax",
+     "Reshape", "Sqrt", "Squeeze", "Sub", "Unsqueeze"}
 )  # fmt: skip
 """Operators that make of a norm what features are divided by."""
 
@@ -115,7 +115,7 @@ def _scores(softmax: ir.Node, features: _Features) -> Iterator[ir.Node]:
 
 
 def is_normalised(value: ir.Value | None) -> bool:
-    """Whether a value is proven to hold vectors divided by their norms, or zeros: none of its numbers exceeds 1."""
+    """Whether a value is proven to hold vectors divided by norms as large as theirs: none of its numbers exceeds 1."""
     node = value.producer() if value is not None else None
     if node is None:
         return False
@@ -142,6 +142,8 @@ def _is_norm(value: ir.Value | None, vectors: ir.Value | None) -> bool:
         return _is_sum_of_squares(node.inputs[0], vectors)
     if node.op_type == "Clip":
         return (len(node.inputs) < 3 or node.inputs[2] is None) and _is_norm(node.inputs[0], vectors)
+    if node.op_type == "ReduceMax":
+        return _is_norm(node.inputs[0], vectors)
     if node.op_type == "Max":
         return any(_is_norm(operand, vectors) for operand in node.inputs)
     return node.op_type in MOVES and _is_norm(node.inputs[0], vectors)

@@ -12,13 +12,14 @@ size, P_p the 3x3 patch of f around place p, and Q_p the 4x4 patch of the featur
 columns, likewise from top to bottom.
 
 Implementations convolve f with the patches as weights, paste with a transposed convolution, and permute the scores
-between the two fusions. Weights that are computed at run time are not what inference engines are good at, and so here
-the two products are matrix products of unfolded patches, the pasting is a sum of four shifted slices, and the second
-fusion reads rows with their neighbours, among them copies of the last and first row that stand for the turn from one
-column to the next. Every picture of a batch has a mask of its own.
+between the two fusions. Weights that are computed at run time are not what inference engines are good at, and patches
+that overlap are multiplied again and again. Here the products are matrix products, of rows of three places for the
+scores (`patch_scores.py`), and of blocks of 2x2 for pasting: a patch Q_p is four of them, B_p, B_p+x, B_p+y and
+B_p+x+y, so that where four pasted patches overlap::
 
-The patches q are divided by their norms before the product as well, and the scores multiplied by them after it: so the
-product is of vectors no longer than 1, which FP16 holds whatever the features are, and what follows is FP32.
+    4x4 patches of weights a  =  2x2 blocks of weights b          b[q, p] = sum of a[q-e, p-e] over e in {0, x, y, x+y}
+
+What is left are sums along diagonals of the scores and of the weights. Every picture of a batch has a mask of its own.
 
 Memory and cost grow with the square of the number of places, which is H*W/64 for a picture of H x W: at 512x512 the
 scores are 64 MiB for each picture, at 1024x1024 1 GiB. Of these the layer holds about a quarter at once, in each of
@@ -31,14 +32,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .patch_scores import PatchScores
+
 Resize = Literal["nearest", "corners"]
 """Which values are kept where a size is divided: every n-th from the first on, or the nearest to places that are spread
 evenly from the first to the last (TensorFlow's align_corners)."""
 
 Invalid = Literal["zero", "excluded"]
 """What patches with a hole do: take part in the softmax with score 0 and count as 0 after it, or take no part."""
-
-SMALLEST_NORM = 1e-4
 
 EXCLUDED = -1e30
 """Score of an excluded patch: finite, so that a picture without a single valid patch gets their mean and no NaN."""
@@ -54,7 +55,7 @@ class ContextualAttention(nn.Module):
         count_overlap: whether the four sides of the picture, where fewer pasted patches overlap, are divided by their
             number, or like the rest by 4.
         softmax_scale: factor on scores.
-        blocks: in how many parts the places q are treated, one after the other, which bounds the memory.
+        parts: how many groups the places q are treated in, one after the other, which bounds the memory.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class ContextualAttention(nn.Module):
         invalid: Invalid = "zero",
         count_overlap: bool = False,
         softmax_scale: float = 10.0,
-        blocks: int = 4,
+        parts: int = 4,
     ):
         super().__init__()
         self.fuse = fuse
@@ -72,7 +73,7 @@ class ContextualAttention(nn.Module):
         self.invalid = invalid
         self.count_overlap = count_overlap
         self.softmax_scale = softmax_scale
-        self.blocks = blocks
+        self.parts = parts
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Fill features from valid patches.
@@ -88,21 +89,23 @@ class ContextualAttention(nn.Module):
         half = self._shrink(features, 2)
         rows, columns = half.shape[2:]
         valid = self._valid(self._shrink(mask, mask.shape[2] // rows))
-        patches = unfold3(half)
-        norms = patches.square().sum(3, keepdim=True).sqrt().clamp_min(SMALLEST_NORM)
-        patches = patches / norms
-        keys = patches.reshape(count, rows * columns, 9 * channels)
-        if self.fuse:
-            patches, norms, keys = _with_neighbours(patches), _with_neighbours(norms), F.pad(keys, (0, 0, 1, 1))
-        keys = keys.transpose(1, 2)
-        values = unfold4(features).reshape(count, rows * columns, 16 * channels)
+        scores = PatchScores(half, self.softmax_scale, self.fuse)
+        values = split_into_blocks(features)
+        parts = min(self.parts, rows)
         pasted = []
-        blocks = min(self.blocks, rows)
-        for block in range(blocks):
-            last = None if block == blocks - 1 else (block + 1) * (rows // blocks)
-            scores = self._scores(patches, norms, keys, block * (rows // blocks), last)
-            pasted.append(torch.matmul(self._weights(scores, valid), values))
-        return self._paste(torch.cat(pasted, dim=1).reshape(count, rows, columns, 16 * channels))
+        for part in range(parts):
+            first, last = scores.limits(part, parts)
+            size = last - first
+            weights = self._weights(scores.part(part, parts), valid).reshape(count, size, columns, rows, columns)
+            # Sizes are given and not inferred, which takes PyTorch's trace very long where they are not fixed.
+            weights = weights_of_blocks(weights).reshape(count, (size + 1) * (columns + 1), (rows + 1) * (columns + 1))
+            pasted.append(torch.matmul(weights, values).reshape(count, size + 1, columns + 1, 4 * channels))
+        joined = join_parts(pasted).reshape(count, rows + 1, columns + 1, 2, 2, channels)
+        result = joined.permute(0, 5, 1, 3, 2, 4).reshape(count, channels, 2 * rows + 2, 2 * columns + 2)
+        result = result[:, :, 1:-1, 1:-1]
+        if not self.count_overlap:
+            return result / 4
+        return result / (_overlap(2 * rows, result)[:, None] * _overlap(2 * columns, result))
 
     def _shrink(self, value: Tensor, factor: int) -> Tensor:
         if self.resize == "nearest":
@@ -116,44 +119,10 @@ class ContextualAttention(nn.Module):
         touched = F.max_pool2d(hole, 3, stride=1, padding=1)
         return 1 - touched.clamp(0, 1).flatten(2)
 
-    def _scores(self, patches: Tensor, norms: Tensor, keys: Tensor, first: int, last: int | None) -> Tensor:
-        """Scores of the places in rows `first` to `last` (None for the end): [N,places,all places]."""
-        # Row y of what has neighbours is row y - 1 of the picture: so these begin before the block and end after it.
-        rows = slice(first, last + 2 if self.fuse and last is not None else last)
-        matched = torch.matmul(patches[:, rows].flatten(1, 2), keys) * norms[:, rows].flatten(1, 2)
-        if not self.fuse:
-            return matched
-        matched = matched.reshape(*patches[:, rows].shape[:3], -1)
-        fused = matched[:, :, :-2, :-2] + matched[:, :, 1:-1, 1:-1] + matched[:, :, 2:, 2:]
-        # The copy of the last row is shifted by one place, and that of the first one back: one place has no pair.
-        if first == 0:
-            fused = torch.cat([F.pad(fused[:, :1, 1:], (0, 0, 1, 0)), fused[:, 1:]], dim=1)
-        if last is None:
-            fused = torch.cat([fused[:, :-1], F.pad(fused[:, -1:, :-1], (0, 0, 0, 1))], dim=1)
-        columns = fused.shape[2]
-        before, after = fused[..., -columns:-1], fused[..., 1:columns]
-        fused = torch.cat([F.pad(before, (1, 0)), fused, F.pad(after, (0, 1))], dim=3)
-        above, here, below = fused[:, :-2], fused[:, 1:-1], fused[:, 2:]
-        fused = above[..., : -2 * columns] + here[..., columns:-columns] + below[..., 2 * columns :]
-        return fused.flatten(1, 2)
-
     def _weights(self, scores: Tensor, valid: Tensor) -> Tensor:
         if self.invalid == "excluded":
-            return torch.softmax(torch.where(valid > 0, scores * self.softmax_scale, EXCLUDED), dim=2)
-        return torch.softmax(scores * (valid * self.softmax_scale), dim=2) * valid
-
-    def _paste(self, pasted: Tensor) -> Tensor:
-        """Overlapping sum of 4x4 patches [N,h,w,16C], in the order of `unfold4`: [N,C,2h,2w]."""
-        count, rows, columns, size = pasted.shape
-        upper, lower = pasted.chunk(2, dim=3)
-        pasted = F.pad(upper, (0, 0, 0, 0, 0, 1)) + F.pad(lower, (0, 0, 0, 0, 1, 0))
-        left, right = pasted.chunk(2, dim=3)
-        pasted = F.pad(left, (0, 0, 0, 1)) + F.pad(right, (0, 0, 1, 0))
-        blocks = pasted.reshape(count, rows + 1, columns + 1, 2, 2, size // 16).permute(0, 5, 1, 3, 2, 4)
-        result = blocks.reshape(count, size // 16, 2 * rows + 2, 2 * columns + 2)[:, :, 1:-1, 1:-1]
-        if not self.count_overlap:
-            return result / 4
-        return result / (_overlap(2 * rows, result)[:, None] * _overlap(2 * columns, result))
+            return torch.softmax(torch.where(valid > 0, scores, EXCLUDED), dim=2)
+        return torch.softmax(scores * valid, dim=2) * valid
 
 
 def _overlap(size: int, like: Tensor) -> Tensor:
@@ -161,37 +130,29 @@ def _overlap(size: int, like: Tensor) -> Tensor:
     return F.pad(torch.ones(size - 2, dtype=like.dtype, device=like.device), (1, 1)) + 1
 
 
-def unfold3(features: Tensor) -> Tensor:
-    """3x3 patches around every place, zero outside: [N,C,H,W] to [N,H,W,9C]."""
-    rows, columns = features.shape[2:]
-    padded = F.pad(features.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
-    shifted = [padded[:, y : y + rows, x : x + columns] for y in range(3) for x in range(3)]
-    return torch.cat(shifted, dim=3)
+def split_into_blocks(features: Tensor) -> Tensor:
+    """Blocks of 2x2, the first beginning a place outside the picture, zero there: [N,C,2h,2w] to [N,(h+1)*(w+1),4C].
 
-
-def unfold4(features: Tensor) -> Tensor:
-    """4x4 patches around every second place, zero outside: [N,C,2h,2w] to [N,h,w,16C].
-
-    A patch is four blocks of 2x2, and neighbours share them; the blocks come one after the other.
+    Those at (y, x), (y, x+1), (y+1, x) and (y+1, x+1) make the 4x4 patch of the place (y, x) of half the size.
     """
     count, channels, height, width = features.shape
     rows, columns = height // 2, width // 2
     padded = F.pad(features, (1, 1, 1, 1)).reshape(count, channels, rows + 1, 2, columns + 1, 2)
-    blocks = padded.permute(0, 2, 4, 3, 5, 1).reshape(count, rows + 1, columns + 1, 4 * channels)
-    return torch.cat([blocks[:, y : y + rows, x : x + columns] for y in range(2) for x in range(2)], dim=3)
+    return padded.permute(0, 2, 4, 3, 5, 1).reshape(count, (rows + 1) * (columns + 1), 4 * channels)
 
 
-def _with_neighbours(patches: Tensor) -> Tensor:
-    """Rows of patches with the place before and after each, in reading order: [N,h,w,K] to [N,h+2,w+2,K].
+def weights_of_blocks(weights: Tensor) -> Tensor:
+    """From weights of 4x4 patches [N,rows,w,h,w] to those of blocks of 2x2, [N,rows+1,w+1,h+1,w+1]."""
+    weights = F.pad(weights, (0, 1, 0, 0, 0, 1)) + F.pad(weights, (1, 0, 0, 0, 1, 0))
+    return F.pad(weights, (0, 0, 0, 1, 0, 0, 0, 1)) + F.pad(weights, (0, 0, 1, 0, 0, 0, 1, 0))
 
-    Before the first row comes the last one, shifted right by a place, and after the last row the first one, shifted
-    left: what is above the top of a column is the bottom of the column before.
-    """
-    before = F.pad(patches[:, :-1, -1:], (0, 0, 0, 0, 1, 0))
-    after = F.pad(patches[:, 1:, :1], (0, 0, 0, 0, 0, 1))
-    above = F.pad(torch.cat([before[:, -1:], patches[:, -1:]], dim=2), (0, 0, 1, 0))
-    below = F.pad(torch.cat([patches[:, :1], after[:, :1]], dim=2), (0, 0, 0, 1))
-    return torch.cat([above, torch.cat([before, patches, after], dim=2), below], dim=1)
+
+def join_parts(parts: list[Tensor]) -> Tensor:
+    """Blocks of groups of rows [N,rows+1,w+1,4C] as one: the last row of each is part of the first of the next."""
+    groups = [parts[0]]
+    for part in parts[1:]:
+        groups[-1:] = [groups[-1][:, :-1], groups[-1][:, -1:] + part[:, :1], part[:, 1:]]
+    return torch.cat(groups, dim=1)
 
 
 def spread_evenly(count: int, factor: int) -> Tensor:
