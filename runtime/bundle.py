@@ -377,8 +377,9 @@ def _parse(path: Path, values: Any) -> Bundle:
             updated_mask_output=_optional_positive(deployed["updated_mask_output"]),
         )
         network = dict(values["network"])
-        if network.get("sketch", False) is not ("sketch" in interface.inputs):
-            raise ValueError(f"sketch is {network.get('sketch', False)!r}, but the inputs are {interface.inputs}")
+        sketch = network.get("sketch", False)
+        if sketch is not ("sketch" in interface.inputs):
+            raise ValueError(f"sketch is {json.dumps(sketch)}, but the inputs are {', '.join(interface.inputs)}")
         artifacts = tuple(_artifact(path, entry) for entry in values["artifacts"])
         return Bundle(path, dict(values["source"]), network, interface, artifacts)
     except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:

@@ -146,7 +146,7 @@ def test_same_choice_and_words_as_python(library: c_interface.Library, shared_bu
         assert f"no {first[0]}: {first[1]}; no {second[0]}: {second[1]}" in cpp.backend
 
 
-@pytest.mark.parametrize("name", ["none", "empty", "altered", "version", "outside"])
+@pytest.mark.parametrize("name", ["none", "empty", "altered", "version", "outside", "sketch"])
 def test_same_refusals_as_python(library: c_interface.Library, bundle: Bundle, name: str) -> None:
     document = bundle.path / "bundle.json"
     path = bundle.path
@@ -161,6 +161,8 @@ def test_same_refusals_as_python(library: c_interface.Library, bundle: Bundle, n
         model.write_bytes(content)
     elif name == "version":
         document.write_text(document.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    elif name == "sketch":
+        document.write_text(document.read_text().replace('"sketch": false', '"sketch": true'))
     else:
         document.write_text(document.read_text().replace('"model.fp32.onnx"', '"../model.fp32.onnx"'))
     with pytest.raises(InpaintrtError) as python:
@@ -213,13 +215,18 @@ def test_only_the_interface_is_visible(built: Path) -> None:
     assert inside == []
 
 
+@pytest.fixture(scope="module")
+def program(built: Path) -> Path:
+    path = built / "examples" / "inpaintrt-cli"
+    if not path.exists():
+        pytest.skip(f"inpaintrt-cli was left out: libpng or TurboJPEG is missing ({cpp_build.HOW_TO_MEND})")
+    return path
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_the_program_fills_a_photo_as_the_command_does(
-    built: Path, shared_bundle: Bundle, tmp_path: Path, suffix: str
+    program: Path, shared_bundle: Bundle, tmp_path: Path, suffix: str
 ) -> None:
-    program = built / "examples" / "inpaintrt-cli"
-    if not program.exists():
-        pytest.skip(f"inpaintrt-cli was left out: libpng or TurboJPEG is missing ({cpp_build.HOW_TO_MEND})")
     image, hole = random_picture(90, 70)
     photo, mask, out = tmp_path / f"photo{suffix}", tmp_path / "mask.png", tmp_path / "out.png"
     Image.fromarray(image).save(photo)
@@ -230,6 +237,30 @@ def test_the_program_fills_a_photo_as_the_command_does(
     finished = cpp_build.run(program, shared_bundle.path, photo, tmp_path / "none.png", out)
     assert finished.returncode == 2
     assert finished.stdout.splitlines()[-1] == f"error: {tmp_path / 'none.png'}: cannot be opened"
+
+
+def test_the_program_takes_a_sketch(program: Path, shared_bundle: Bundle, tmp_path: Path) -> None:
+    interface = Interface(sketch=True, size_multiple=8)
+    export_onnx(Guided(), tmp_path / "guided", interface=interface, dynamic=(32, 64, 96))
+    image, hole = random_picture(90, 70)
+    pictures = {"photo": image, "mask": hole, "lines": np.roll(hole, 1, axis=1)}
+    for name, pixels in pictures.items():
+        Image.fromarray(pixels if name == "photo" else pixels.astype(np.uint8) * 255).save(tmp_path / f"{name}.png")
+    photo, mask, lines = (tmp_path / f"{name}.png" for name in pictures)
+    out = tmp_path / "out.png"
+    with Inpainter(tmp_path / "guided", device="cpu") as python:
+        _check(program, "--sketch", lines, tmp_path / "guided", photo, mask, out)
+        assert (np.array(Image.open(out)) == python(image, hole, sketch=pictures["lines"])).all()
+        _check(program, tmp_path / "guided", photo, mask, out)
+        assert (np.array(Image.open(out)) == python(image, hole)).all()
+        assert (python(image, hole) != python(image, hole, sketch=pictures["lines"])).any()
+    for command, words in (
+        ((shared_bundle.path, photo, mask, out, "--sketch", lines), "this bundle's network takes no sketch"),
+        ((shared_bundle.path, photo, mask, out, "--sketch"), "usage: inpaintrt-cli [--sketch LINES] BUNDLE IMAGE"),
+    ):
+        finished = cpp_build.run(program, *command)
+        assert finished.returncode == 2
+        assert finished.stdout.splitlines()[-1].startswith(f"error: {words}")
 
 
 def _check(*command: str | Path) -> str:

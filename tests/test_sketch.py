@@ -196,7 +196,7 @@ def test_a_document_that_contradicts_itself_is_refused(dynamic: Bundle, tmp_path
     values = json.loads((dynamic.path / "bundle.json").read_text())
     values["network"]["sketch"] = False
     (tmp_path / "bundle.json").write_text(json.dumps(values))
-    with pytest.raises(BundleError, match="sketch is False, but the inputs are"):
+    with pytest.raises(BundleError, match="sketch is false, but the inputs are image, mask, sketch"):
         Bundle.open(tmp_path)
 
 

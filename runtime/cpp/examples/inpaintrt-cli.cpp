@@ -1,4 +1,5 @@
-// inpaintrt-cli BUNDLE IMAGE MASK OUT: fill the holes of a photo. Pictures are PNG or JPEG, 8 bits a channel.
+// inpaintrt-cli [--sketch LINES] BUNDLE IMAGE MASK OUT: fill the holes of a photo. Pictures are PNG or JPEG, 8 bits a
+// channel. MASK is - for a bundle whose mask is fixed; LINES, for one exported with --sketch, are to be followed.
 //
 // Exit codes: 0, or 2 with one line that says what is wrong.
 
@@ -18,7 +19,7 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 constexpr std::size_t most_pixels = 200'000'000;  // checked before anything is decoded
 constexpr int jpeg_quality = 95;
-constexpr int lossy_mask_threshold = 128;  // JPEG has noise around black, which must not become holes
+constexpr int lossy_mask_threshold = 128;  // JPEG has noise around black, which must not become holes or lines
 
 struct Pixels {
     int width = 0;
@@ -113,12 +114,22 @@ Pixels read(const std::string& path) try {
     throw std::runtime_error(path + ": " + error.what());
 }
 
-Bytes holes(const Pixels& mask) {  // where any channel is non-zero
-    Bytes found(mask.count());
-    for (std::size_t i = 0; i < found.size(); ++i) {
-        found[i] = *std::max_element(&mask.rgb[3 * i], &mask.rgb[3 * i] + 3) >= (mask.lossy ? lossy_mask_threshold : 1);
+struct Plane {  // of a mask or a sketch: 1 where any channel is non-zero
+    int width = 0;
+    int height = 0;
+    Bytes values;
+
+    inpaintrt::MaskView view() const { return {values.data(), width, height}; }
+};
+
+Plane read_plane(const std::string& path) {
+    const Pixels picture = read(path);
+    Plane plane{picture.width, picture.height, Bytes(picture.count())};
+    const int least = picture.lossy ? lossy_mask_threshold : 1;
+    for (std::size_t i = 0; i < plane.values.size(); ++i) {
+        plane.values[i] = *std::max_element(&picture.rgb[3 * i], &picture.rgb[3 * i] + 3) >= least;
     }
-    return found;
+    return plane;
 }
 
 bool is_png(const std::string& path) {
@@ -127,23 +138,41 @@ bool is_png(const std::string& path) {
     throw std::runtime_error(path + ": the result is .png, .jpg or .jpeg");
 }
 
-void fill(const char* bundle, const std::string& image, const std::string& mask, const std::string& out) {
+struct Arguments {
+    std::string sketch;  // empty if there is none
+    std::vector<std::string> places;  // BUNDLE IMAGE MASK OUT
+};
+
+Arguments parse(const std::vector<std::string>& words) {
+    Arguments found;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] == "--sketch" && i + 1 < words.size() && found.sketch.empty()) {
+            found.sketch = words[++i];
+        } else {
+            found.places.push_back(words[i]);
+        }
+    }
+    if (found.places.size() != 4) throw std::runtime_error("usage: inpaintrt-cli [--sketch LINES] BUNDLE IMAGE MASK OUT");
+    return found;
+}
+
+void fill(const Arguments& arguments) {
+    const std::string &image = arguments.places[1], &mask = arguments.places[2], &out = arguments.places[3];
     const bool png = is_png(out);  // before anything runs
-    inpaintrt::Inpainter inpainter(bundle);
+    inpaintrt::Inpainter inpainter(arguments.places[0]);
     std::cerr << "backend: " << inpainter.backend().to_string() << '\n';
     Pixels photo = read(image);
-    const Pixels mask_picture = mask == "-" ? Pixels{} : read(mask);  // - is for bundles with a fixed mask
-    const Bytes hole = holes(mask_picture);
-    inpainter.inpaint({photo.rgb.data(), photo.width, photo.height}, {hole.data(), mask_picture.width, mask_picture.height},
-                      {photo.rgb.data(), photo.width, photo.height});  // in place
+    const Plane hole = mask == "-" ? Plane{} : read_plane(mask);
+    const Plane lines = arguments.sketch.empty() ? Plane{} : read_plane(arguments.sketch);
+    inpainter.inpaint({photo.rgb.data(), photo.width, photo.height}, hole.view(),
+                      {photo.rgb.data(), photo.width, photo.height}, lines.view());  // in place
     png ? write_png(out, photo) : write_jpeg(out, photo);
 }
 
 }  // namespace
 
 int main(int count, char** arguments) try {
-    if (count != 5) throw std::runtime_error("usage: inpaintrt-cli BUNDLE IMAGE MASK OUT");
-    fill(arguments[1], arguments[2], arguments[3], arguments[4]);
+    fill(parse({arguments + 1, arguments + count}));
 } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';
     return 2;

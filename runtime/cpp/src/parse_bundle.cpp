@@ -95,6 +95,16 @@ DeployedInterface parse_interface(const Json& deployed) {
     return found;
 }
 
+/// Whether the network was exported with a sketch is said twice, and must be said alike.
+void check_sketch(const Json& network, const DeployedInterface& interface) {
+    if (!network.is_object()) malformed("network is " + shown(network));
+    const Json sketch = network.value("sketch", Json(false));
+    if (sketch == Json(interface.takes("sketch"))) return;
+    std::string inputs;
+    for (const std::string& input : interface.inputs) inputs += (inputs.empty() ? "" : ", ") + input;
+    malformed("sketch is " + shown(sketch) + ", but the inputs are " + inputs);
+}
+
 /// An entry that only engines need; empty where there is none.
 std::string optional_string(const Json& values, const char* key) {
     const auto found = values.find(key);
@@ -188,12 +198,12 @@ Bundle parse_bundle(const fs::path& path, const std::vector<std::uint8_t>& docum
     Bundle bundle;
     bundle.path = path;
     bundle.interface = parse_interface(entry(values, "interface"));
+    check_sketch(entry(values, "network"), bundle.interface);
     const Json& artifacts = entry(values, "artifacts");
     if (!artifacts.is_array()) malformed("artifacts is " + shown(artifacts));
     for (const Json& artifact : artifacts) bundle.artifacts.push_back(parse_artifact(path, artifact));
-    for (const char* key : {"source", "network"}) {
-        if (!entry(values, key).is_object()) malformed(std::string(key) + " is " + shown(entry(values, key)));
-    }
+    const Json& source = entry(values, "source");
+    if (!source.is_object()) malformed("source is " + shown(source));
     return bundle;
 }
 

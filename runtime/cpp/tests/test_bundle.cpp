@@ -76,6 +76,12 @@ TEST_F(Loader, RefusesMalformedEntries) {
         v["artifacts"][0]["kind"] = "engine";
     });
     expect_refused("of -1 bytes", [](Json& v) { v["artifacts"][0]["bytes"] = -1; });
+    expect_refused("sketch is true, but the inputs are image, mask", [](Json& v) { v["network"]["sketch"] = true; });
+    expect_refused("sketch is 0, but the inputs are image, mask", [](Json& v) { v["network"]["sketch"] = 0; });
+    expect_refused("sketch is false, but the inputs are image, mask, sketch", [](Json& v) {
+        v["interface"]["inputs"].push_back("sketch");
+    });
+    expect_refused("network is []", [](Json& v) { v["network"] = Json::array(); });
     expect_refused("io is \"sound\"", [](Json& v) { v["interface"]["io"] = "sound"; });
     expect_refused("positive integer, got 0", [](Json& v) { v["interface"]["size_multiple"] = 0; });
     expect_refused("positive integer, got 8.0", [](Json& v) { v["interface"]["size_multiple"] = 8.0; });
