@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from inpaintrt.export.interface import Interface
 from inpaintrt.runtime.backends.onnx_runtime import open_session
 
-from .mask_path import analyse_mask_path
-from .steep import steep_nodes
+from .mask_path import MaskPath, analyse_mask_path
+from .steep import MOVES, steep_nodes
 
 FEW = 0.01
 """Share of known pixels where a few are known."""
+
+NO_LARGER = (MOVES | {"AveragePool", "MaxPool", "Relu", "Sigmoid", "Split", "Tanh"}) - {"Pad"}
+"""Operators whose results are no larger than their operands, or than 1, and need no look where those were looked at."""
 
 
 def feature_peak(
@@ -36,16 +39,20 @@ def feature_peak(
     mask_path = analyse_mask_path(model)
     steep = steep_nodes(model.graph, mask_path)
     peaks: list[ir.Value] = []
+    known: set[ir.Value] = set()
     for node in list(model.graph):
         if node in steep:
             continue  # FP32 in any case
-        for value in node.outputs:
-            if value in mask_path.image_dependent and value.dtype == ir.DataType.FLOAT:
-                magnitude = ir.node("Abs", [value], num_outputs=1)
-                peak = ir.node("ReduceMax", [magnitude.outputs[0]], {"keepdims": 0}, num_outputs=1)
-                peak.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
-                model.graph.insert_after(node, [magnitude, peak])
-                peaks.append(peak.outputs[0])
+        features = [value for value in node.outputs if _is_feature(value, mask_path)]
+        known.update(features)
+        if node.op_type in NO_LARGER and all(value in known for value in node.inputs if _is_feature(value, mask_path)):
+            continue
+        for value in features:
+            magnitude = ir.node("Abs", [value], num_outputs=1)
+            peak = ir.node("ReduceMax", [magnitude.outputs[0]], {"keepdims": 0}, num_outputs=1)
+            peak.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+            model.graph.insert_after(node, [magnitude, peak])
+            peaks.append(peak.outputs[0])
     model.graph.outputs[:] = peaks
     session = open_session(ir.to_proto(model).SerializeToString(), "cpu")
     largest = 0.0
@@ -54,6 +61,10 @@ def feature_peak(
         found = np.array(session.run(None, {name: probe[name] for name in names}), dtype=np.float64)
         largest = max(largest, float(found.max(initial=0.0)) if np.isfinite(found).all() else np.inf)
     return largest
+
+
+def _is_feature(value: ir.Value | None, mask_path: MaskPath) -> bool:
+    return value is not None and value in mask_path.image_dependent and value.dtype == ir.DataType.FLOAT
 
 
 def _probes(
