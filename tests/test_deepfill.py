@@ -77,6 +77,11 @@ def test_attention_in_any_number_of_parts_is_the_same(parts: int) -> None:
     assert relative(ContextualAttention(parts=parts)(features, hole), ContextualAttention()(features, hole)) < FP32
 
 
+def test_large_pictures_are_attended_to_in_more_parts() -> None:
+    features, hole = torch.randn(1, 2, 130, 128).relu(), torch.zeros(1, 1, 520, 512)
+    assert torch.equal(ContextualAttention(parts=8)(features, hole), ContextualAttention()(features, hole))
+
+
 @pytest.mark.parametrize("count", [1, 2, 29, 32, 63])
 def test_attention_resizes_as_tensorflow_does(count: int) -> None:
     features = 0.1 * torch.randn(1, 3, 2 * count, 6)

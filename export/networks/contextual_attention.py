@@ -22,8 +22,8 @@ B_p+x+y, so that where four pasted patches overlap::
 What is left are sums along diagonals of the scores and of the weights. Every picture of a batch has a mask of its own.
 
 Memory and cost grow with the square of the number of places, which is H*W/64 for a picture of H x W: at 512x512 the
-scores are 64 MiB for each picture, at 1024x1024 1 GiB. Of these the layer holds about a quarter at once, in each of
-several copies, as it works on a quarter of the places q at a time.
+scores are 64 MiB for each picture, at 1024x1024 1 GiB. Of these the layer holds a part at once, in each of several
+copies, as it works on a quarter or an eighth of the places q at a time.
 """
 
 from typing import Literal
@@ -41,6 +41,9 @@ evenly from the first to the last (TensorFlow's align_corners)."""
 Invalid = Literal["zero", "excluded"]
 """What patches with a hole do: take part in the softmax with score 0 and count as 0 after it, or take no part."""
 
+FEW_PLACES = 4096
+"""Those of a picture of 512x512, of whose scores a quarter is not too much."""
+
 EXCLUDED = -1e30
 """Score of an excluded patch: finite, so that a picture without a single valid patch gets their mean and no NaN."""
 
@@ -55,7 +58,8 @@ class ContextualAttention(nn.Module):
         count_overlap: whether the four sides of the picture, where fewer pasted patches overlap, are divided by their
             number, or like the rest by 4.
         softmax_scale: factor on scores.
-        parts: how many groups the places q are treated in, one after the other, which bounds the memory.
+        parts: how many groups the places q are treated in, one after the other, which bounds the memory; None for 4,
+            and for 8 where the size is fixed and there are more places than `FEW_PLACES`.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class ContextualAttention(nn.Module):
         invalid: Invalid = "zero",
         count_overlap: bool = False,
         softmax_scale: float = 10.0,
-        parts: int = 4,
+        parts: int | None = None,
     ):
         super().__init__()
         self.fuse = fuse
@@ -91,7 +95,7 @@ class ContextualAttention(nn.Module):
         valid = self._valid(self._shrink(mask, mask.shape[2] // rows))
         scores = PatchScores(half, self.softmax_scale, self.fuse)
         values = split_into_blocks(features)
-        parts = min(self.parts, rows)
+        parts = min(self._parts(rows, columns), rows)
         pasted = []
         for part in range(parts):
             first, last = scores.limits(part, parts)
@@ -106,6 +110,13 @@ class ContextualAttention(nn.Module):
         if not self.count_overlap:
             return result / 4
         return result / (_overlap(2 * rows, result)[:, None] * _overlap(2 * columns, result))
+
+    def _parts(self, rows: int, columns: int) -> int:
+        if self.parts is not None:
+            return self.parts
+        # In a trace for sizes that are not fixed, they are no integers, and more parts would ask for more rows.
+        fixed = isinstance(rows, int) and isinstance(columns, int)
+        return 8 if fixed and rows * columns > FEW_PLACES else 4
 
     def _shrink(self, value: Tensor, factor: int) -> Tensor:
         if self.resize == "nearest":
