@@ -203,6 +203,7 @@ TEST_F(InpainterTest, RefusesBundlesItCannotRun) {
     expect_error(ErrorCode::Backend, "was exported with --io tensor", [&] { Inpainter{path}; });
     path = copy();
     replace(path / "bundle.json", "\"mask\"", "\"mask\", \"sketch\"");
+    replace(path / "bundle.json", "\"sketch\": false", "\"sketch\": true");
     expect_error(ErrorCode::Backend, "expected uint8 image, mask, sketch", [&] { Inpainter(path, on_cpu()); });
     path = copy();
     replace(path / "bundle.json", "\"mask\"", "\"mask\", \"depth\"");
