@@ -5,7 +5,7 @@
     python -m benchmarks.deepfill
 
 Random weights of trained scale, ONNX Runtime on the CPU. Results go to `benchmarks/results/deepfill-cpu.json`. It takes
-about ten minutes on one idle core, three of them for the export with dynamic sizes, and 8 GiB of memory.
+about ten minutes of one core, and 8 GiB of memory.
 """
 
 import json
