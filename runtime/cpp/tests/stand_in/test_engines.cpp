@@ -114,6 +114,7 @@ TEST_P(Engines, LinesReachTheEngine) {
     const fs::path path = with_engine(dynamic());
     Json values = Json::parse(read_file(path / "bundle.json"));
     values["interface"]["inputs"].push_back("sketch");
+    values["network"]["sketch"] = true;
     const std::string text = values.dump();
     write_file(path / "bundle.json", Bytes(text.begin(), text.end()));
     Inpainter inpainter(path, on_gpu());
