@@ -30,15 +30,16 @@ lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/type_check.py
 
-photos:  ## the photographs the demo checkpoints were trained on, from Debian's packages (needs apt)
+photos:  ## the photographs the demo checkpoint was trained on, from Debian's packages (needs apt)
 	training/fetch_photos.sh build/photos
 
-train: environment  ## the demo checkpoints; one to two hours each on 2 cores; goes on where it was stopped
-	$(BIN)/train-inpainter training/demo.yaml -o examples/demo.ckpt --resume
-	$(BIN)/train-inpainter training/demo-gated.yaml -o examples/demo-gated.ckpt --resume
+train: environment  ## the recipe of training/demo.yaml, to build/demo.ckpt; hours on 2 cores; goes on where it was stopped
+	mkdir -p build
+	$(BIN)/train-inpainter training/demo-first.yaml -o build/demo-first.ckpt --resume
+	$(BIN)/train-inpainter training/demo.yaml -o build/demo.ckpt --resume
 
-evaluate: environment  ## the tables of the README
-	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt examples/demo-gated.ckpt --upscale 2,4
+evaluate: environment  ## the tables of the README; about 5 minutes
+	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt --upscale 2,4
 
 bench: environment  ## the table of the README: our export against the plain one; idle machine, about 5 minutes
 	$(BIN)/python -m benchmarks.export --rounds 11

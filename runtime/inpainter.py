@@ -98,7 +98,7 @@ class Inpainter:
     def upscale(self, image: UInt8Array, factor: int) -> UInt8Array:
         """Super-resolution: the pixels of `image` are kept, far apart, and what is between them is filled.
 
-        For networks that were trained on such masks too (Liu et al., ECCV 2018, section 5), as `examples/demo.ckpt`.
+        For networks that were trained on such masks too (Liu et al., ECCV 2018, section 5): `lattice` of a recipe.
 
         Args:
             image: uint8 RGB [H,W,3] or [N,H,W,3]; not changed.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The photographs the demo checkpoints are trained on, from Debian's packages, as links in one folder (needs apt, dpkg).
+# The photographs the demo networks are trained on, from Debian's packages, as links in one folder (needs apt, dpkg).
 #
 #     training/fetch_photos.sh FOLDER
 #
