@@ -266,10 +266,17 @@ def test_configuration_files_are_strict(tmp_path: Path) -> None:
         ("photos: [x]\nstages: [{steps: 5}]\nloss: [1]\n", "expected the keys of LossWeights"),
         ("photos: [x]\nstages: [1]\n", "expected the keys of Stage"),
         ("- 1\n", "expected keys and values"),
+        ("photos: x\nstages: [{steps: 5}]\n", "photos is 'x'; expected a list"),
+        ("photos: [x]\nstages: [{steps: five}]\n", "steps is 'five'; expected int"),
+        ("photos: [x]\nstages: [{steps: true}]\n", "steps is True; expected int"),
+        ("photos: [x]\nstages: [{steps: 5, decay: 1}]\n", "decay is 1; expected bool"),
+        ("photos: [x\n", "is no YAML"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
             TrainingConfig.load(path)
+    with pytest.raises(ValueError, match=r"none\.yaml: No such file"):
+        TrainingConfig.load(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)

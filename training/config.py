@@ -116,9 +116,15 @@ class TrainingConfig:
         """Read a YAML file.
 
         Raises:
-            ValueError: if a key is unknown, or `photos` or `stages` is missing.
+            ValueError: if it cannot be read, a key is unknown, a value is of another kind, or `photos` or `stages` is
+                missing.
         """
-        values = yaml.safe_load(path.read_text()) or {}
+        try:
+            values = yaml.safe_load(path.read_text()) or {}
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from None
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):
             raise ValueError(f"{path}: expected keys and values, found {type(values).__name__}")
         try:
@@ -169,3 +175,16 @@ def _check(kind: Any, values: dict[str, Any], needed: tuple[str, ...] = ()) -> N
     if unknown or missing:
         found = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
         raise ValueError(f"{found}; known keys are {', '.join(known)}")
+    for each in fields(kind):
+        if each.name not in values:
+            continue
+        value, wanted = values[each.name], each.type
+        if wanted in (bool, int, float, str):
+            # A truth value is an integer to Python, but no number of steps.
+            numbers = wanted is float and isinstance(value, int)
+            fits = isinstance(value, bool) == (wanted is bool) and (numbers or type(value) is wanted)
+            expected = wanted.__name__ if isinstance(wanted, type) else str(wanted)
+        else:
+            fits, expected = not str(wanted).startswith("tuple") or isinstance(value, list), "a list"
+        if not fits:
+            raise ValueError(f"{each.name} is {value!r}; expected {expected}")
