@@ -172,3 +172,15 @@ def test_a_network_without_guide_channel_is_refused(tmp_path: Path) -> None:
         CheckpointError, match=r"stage1\.conv1\.conv\.weight \(8, 4, 5, 5\) \(expected \(8, 5, 5, 5\)\)"
     ):
         load_checkpoint(tmp_path / "x.pth")
+
+
+def test_gradients_are_finite_where_there_are_no_features() -> None:
+    features = torch.relu(torch.randn(1, 4, 16, 16)).requires_grad_()
+    empty = torch.ones_like(features)
+    empty[..., 2:12, 2:12] = 0
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:30, 20:30] = 1
+    ContextualAttention()(features * empty, mask).square().sum().backward()  # type: ignore[no-untyped-call]
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+    assert features.grad.any()

@@ -33,8 +33,9 @@ class PatchScores:
         count, _, self.rows, self.columns = features.shape
         self.fuse = fuse
         squares = features.square().sum(1, keepdim=True)
-        largest = squares.sqrt().amax((1, 2, 3), keepdim=True).clamp_min(SMALLEST_NORM)
-        norms = unfold(squares, 3, 3).sum(3).sqrt().clamp_min(SMALLEST_NORM).reshape(count, 1, -1)
+        # It cancels, so training need not know of it; and a root has no slope at 0, where a place without features is.
+        largest = squares.detach().sqrt().amax((1, 2, 3), keepdim=True).clamp_min(SMALLEST_NORM)
+        norms = unfold(squares, 3, 3).sum(3).clamp_min(SMALLEST_NORM**2).sqrt().reshape(count, 1, -1)
         # Neighbours of the first and the last place, which are no places of the picture, score 0 both ways.
         self.factors = F.pad(largest.square().reshape(count, 1, 1) * scale / norms, (1, 1))
         self.inside = F.pad(torch.ones_like(norms), (1, 1)).transpose(1, 2)
