@@ -75,8 +75,9 @@ def main() -> None:
     options = parser.parse_args()
     stage = Stage(steps=options.steps, learning_rate=1e-4, crop=128, batch=8, decay=True)
     recipe = replace(
-        TrainingConfig.load(RECIPE), start_from=options.checkpoint, stages=(stage,), precision="32-true", ema_decay=0.9
-    )
+        TrainingConfig.load(RECIPE), start_from=options.checkpoint, arguments={}, stages=(stage,), precision="32-true",
+        ema_decay=0.9,
+    )  # fmt: skip
     result = {"steps": options.steps, "before": difference(options.checkpoint)}
     with tempfile.TemporaryDirectory() as folder:
         for name, rounds in (("plain", False), ("rounded", True)):
