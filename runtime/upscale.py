@@ -7,6 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def lattice_mask(height: int, width: int, factor: int) -> NDArray[np.bool_]:
+    """All holes but the middle pixel of each square of `factor` x `factor`: [height,width], True = hole."""
+    hole = np.ones((height, width), dtype=np.bool_)
+    hole[factor // 2 :: factor, factor // 2 :: factor] = False
+    return hole
+
+
 def place_on_grid(image: NDArray[np.uint8], factor: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Every pixel in the middle of a square of `factor` x `factor`, all else a hole.
 
@@ -20,8 +27,6 @@ def place_on_grid(image: NDArray[np.uint8], factor: int) -> tuple[NDArray[np.uin
     """
     *count, height, width, channels = image.shape
     large = np.zeros((*count, factor * height, factor * width, channels), dtype=np.uint8)
-    hole = np.ones(large.shape[:-1], dtype=np.bool_)
-    middle = slice(factor // 2, None, factor)
-    large[..., middle, middle, :] = image
-    hole[..., middle, middle] = False
-    return large, hole
+    hole = lattice_mask(factor * height, factor * width, factor)
+    large[..., ~hole, :] = image.reshape(*count, height * width, channels)
+    return large, np.array(np.broadcast_to(hole, large.shape[:-1]))

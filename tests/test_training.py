@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.runtime.errors import UsageError
+from inpaintrt.runtime.upscale import lattice_mask
 from inpaintrt.training.command import main
 from inpaintrt.training.config import Adversary, Stage, TrainingConfig
 from inpaintrt.training.initialise import initialise_by_data
@@ -26,7 +27,6 @@ from inpaintrt.training.recipe import Crops, make_network, train
 from inpaintrt.training.rounding import HalfRounding, round_to_half
 from inpaintrt.training.schedule import learning_rate, pieces
 from inpaintrt.training.task import InpaintingTask, encoder_norms
-from inpaintrt.validation.masks import lattice_mask
 
 WITHOUT_FEATURES = LossWeights(perceptual=0, style=0)
 RECIPES = Path(__file__).parent.parent / "training"

@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, BoolArray, free_form_mask, irregular_mask, lattice_mask
+from inpaintrt.runtime.upscale import lattice_mask
+from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, BoolArray, free_form_mask, irregular_mask
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 

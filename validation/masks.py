@@ -58,14 +58,6 @@ def line_drawing(height: int, width: int, rng: np.random.Generator) -> BoolArray
     return free_form_mask(height, width, rng, strokes=int(rng.integers(5)), thickness=0.1)
 
 
-def lattice_mask(height: int, width: int, factor: int) -> BoolArray:
-    """All holes but the middle pixel of each square of `factor` x `factor`: where super-resolution puts the pixels of
-    the small picture (Liu et al., ECCV 2018, section 5)."""
-    hole = np.ones((height, width), dtype=np.bool_)
-    hole[factor // 2 :: factor, factor // 2 :: factor] = False
-    return hole
-
-
 def _draw_stroke(
     draw: ImageDraw.ImageDraw,
     height: int,
