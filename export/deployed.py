@@ -58,13 +58,8 @@ class ImageNetwork(nn.Module):
 
         A network that takes a sketch is given one, [N,1,H,W], of no lines if `sketch` [N,H,W] is None.
         """
-        offset, scale = (torch.tensor(values)[:, None, None] for values in self.interface.normalisation)
         hole = mask[:, None].to(torch.float32).clamp(0, 1)
-        known = 1 - hole
-        normalised = (image.permute(0, 3, 1, 2).to(torch.float32) / 255 - offset) / scale
-        if self.interface.premask:
-            normalised = normalised * known + hole * self.interface.fill
-        used = normalised, known if self.interface.mask_polarity == "valid" else hole
+        used = network_inputs(self.interface, image.permute(0, 3, 1, 2).to(torch.float32) / 255, hole)
         if not self.interface.sketch:
             return used
         return *used, hole * (
@@ -77,11 +72,26 @@ class ImageNetwork(nn.Module):
 
     def picture(self, output: Tensor) -> Tensor:
         """The network's output [N,3,H,W] as a picture before rounding: float32 [N,H,W,3] in 0..255."""
-        offset, scale = (torch.tensor(values)[:, None, None] for values in self.interface.denormalisation)
-        return ((output.to(torch.float32) * scale + offset) * 255).clamp(0, 255).permute(0, 2, 3, 1)
+        return (network_picture(self.interface, output.to(torch.float32)) * 255).clamp(0, 255).permute(0, 2, 3, 1)
 
     def forward(self, image: Tensor, mask: Tensor, sketch: Tensor | None = None) -> Tensor:
         return self.compose(image, mask, self.tensor_network(*self.prepare(image, mask, sketch))[0])
+
+
+def network_inputs(interface: Interface, picture: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+    """What a network wants for a picture [N,3,H,W] in 0..1 with the mask [N,1,H,W], 1 = hole."""
+    offset, scale = (picture.new_tensor(values)[:, None, None] for values in interface.normalisation)
+    known = 1 - hole
+    normalised = (picture - offset) / scale
+    if interface.premask:
+        normalised = normalised * known + hole * interface.fill
+    return normalised, known if interface.mask_polarity == "valid" else hole
+
+
+def network_picture(interface: Interface, output: Tensor) -> Tensor:
+    """A network's output [N,3,H,W] as a picture; what belongs to a picture is in 0..1."""
+    offset, scale = (output.new_tensor(values)[:, None, None] for values in interface.denormalisation)
+    return output * scale + offset
 
 
 def _check_takes_sketch(network: nn.Module) -> None:

@@ -40,6 +40,7 @@ from .graph.normalise_ratio import normalise_ratio
 from .graph.report import PassReport
 from .graph.sub_pixel import Kernels, sub_pixel
 from .interface import Interface
+from .networks.contextual_attention import parts_for_sizes
 from .source import Source, from_module, relative_record
 from .trace import trace
 
@@ -238,7 +239,9 @@ def _check_order(name: str, limits: tuple[int, int, int]) -> None:
 
 def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Precision, ir.Model], ExportReport]:
     network = TensorNetwork(source.network, source.interface).eval()
-    traced = trace(network, options.profile, optimize=not options.optimize)
+    height, width = options.profile.height, options.profile.width
+    with parts_for_sizes(network, (height[0], height[2]), (width[0], width[2])):
+        traced = trace(network, options.profile, optimize=not options.optimize)
     model = traced.model
     report = ExportReport(updated_mask_output=traced.updated_mask_output)
     shapes = _best_shapes(options.profile)

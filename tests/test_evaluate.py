@@ -33,7 +33,7 @@ def square_hole(size: int) -> NDArray[np.bool_]:
 
 def test_evaluation_sees_which_method_is_better() -> None:
     methods = {"mean": BASELINES["mean"], "Telea": BASELINES["Telea"], "perfect": lambda image, hole: image}
-    rows = evaluate(methods, [smooth_photo()], 64, 2, 0)
+    rows = evaluate(methods, [smooth_photo()], 64, 2, 0, keep_pictures=True)
     assert len(rows) == 6
     for row in rows:
         mean, telea, perfect = (row["methods"][name] for name in methods)
@@ -42,6 +42,7 @@ def test_evaluation_sees_which_method_is_better() -> None:
         assert mean["l1_hole"] > telea["l1_hole"] > perfect["l1_hole"] == 0
         assert row["best"] == {"mean": 0, "Telea": 0, "perfect": 1}
         assert len(row["pictures"]["mean"]) == 2
+    assert not evaluate({"mean": BASELINES["mean"]}, [smooth_photo()], 64, 1, 0)[0]["pictures"]["mean"]
 
 
 @pytest.mark.parametrize("name", BASELINES)

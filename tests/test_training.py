@@ -16,6 +16,9 @@ pytest.importorskip("lightning")
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from inpaintrt.export.checkpoints import load_checkpoint
+from inpaintrt.export.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.export.interface import Interface
+from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime.errors import UsageError
 from inpaintrt.runtime.upscale import lattice_mask
 from inpaintrt.training.command import main
@@ -157,7 +160,7 @@ def test_training_overfits_one_picture(photos: Path) -> None:
         (output,) = task.fill(image, mask)
         hole = 1 - mask
         errors.append((((output - image).abs() * hole).sum() / hole.sum() / 3).item())
-        loss = task._judge([output], image, mask)["loss"]
+        loss = task._judge([output], image, mask)[0]
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -188,6 +191,35 @@ def test_fine_tuning_starts_from_a_checkpoint(photos: Path, tmp_path: Path) -> N
     assert interface == loaded.interface
     assert same(loaded.network.state_dict(), network.state_dict())
     assert network.training
+
+
+@pytest.mark.parametrize(
+    "interface",
+    [
+        Interface(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), premask=False, size_multiple=4),
+        Interface(image_range=(-1.0, 1.0), output_range=(0.0, 1.0), premask=True, fill=1.0, size_multiple=4),
+        Interface(mask_polarity="valid", mask_channels=3, size_multiple=4),
+    ],
+    ids=["mean and std", "other range of the output", "three mask channels"],
+)
+def test_a_network_is_called_in_training_as_it_is_deployed(photos: Path, interface: Interface) -> None:
+    network = PConvUNet(widths=(4, 6)).eval()
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
+    hole = rng.random((1, 16, 16)) < 0.3
+    deployed = ImageNetwork(TensorNetwork(network, interface))
+    task = InpaintingTask(network, interface, config(photos))
+    crop, known = torch.from_numpy(image).permute(0, 3, 1, 2) / 127.5 - 1, torch.from_numpy(~hole)[:, None].float()
+    used = task.as_called(crop, known)
+    wanted = deployed.prepare(torch.from_numpy(image), torch.from_numpy(hole.astype(np.uint8)))
+    torch.testing.assert_close(used[0], wanted[0], atol=1e-5, rtol=0)
+    assert used[1].shape[1] == interface.mask_channels
+    assert (used[1] == wanted[1]).all()
+    with torch.no_grad():
+        (picture,) = task.fill(crop, known)
+        output = network(used[0], used[1])[0]
+    shown = ((picture + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1)
+    torch.testing.assert_close(shown, deployed.picture(output), atol=1e-2, rtol=0)
 
 
 def test_fine_tuning_may_change_the_network(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
 
+from inpaintrt.export.networks.smooth_fill import SmoothFill
 from inpaintrt.validation.masks import BoolArray
 
 UInt8Array = NDArray[np.uint8]
@@ -14,6 +16,9 @@ Method = Callable[[UInt8Array, BoolArray], UInt8Array]
 
 RADIUS = 3.0
 """Pixels around a hole pixel that OpenCV's methods look at, the value of its own examples."""
+
+FILL_LEVELS = 6
+"""Halvings of the smooth fill, those of the demo networks."""
 
 
 def fill_with_mean(image: UInt8Array, hole: BoolArray) -> UInt8Array:
@@ -40,6 +45,20 @@ def fill_with_biharmonic(image: UInt8Array, hole: BoolArray) -> UInt8Array:
     return np.where(hole[..., None], np.rint(filled * 255).clip(0, 255).astype(np.uint8), image)
 
 
+def fill_smoothly(image: UInt8Array, hole: BoolArray) -> UInt8Array:
+    """The fill that networks with a `smooth_base` add to, alone; for any size."""
+    multiple = 2**FILL_LEVELS
+    below, right = (-side % multiple for side in hole.shape)
+    # What is added to fit the levels is unknown, and cut off again.
+    seen = np.pad(image, ((0, below), (0, right), (0, 0)))
+    known = np.pad(~hole, ((0, below), (0, right)))
+    filled, _ = SmoothFill(FILL_LEVELS)(
+        torch.from_numpy(seen).permute(2, 0, 1)[None] / 127.5 - 1, torch.from_numpy(known)[None, None].float()
+    )[0]
+    picture = ((filled[0].permute(1, 2, 0).numpy() + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+    return np.where(hole[..., None], picture[: hole.shape[0], : hole.shape[1]], image)
+
+
 def enlarge_bicubic(small: UInt8Array, factor: int) -> UInt8Array:
     """Bicubic interpolation [h,w,3] to [factor*h,factor*w,3], each pixel in the middle of its square."""
     height, width = factor * small.shape[0], factor * small.shape[1]
@@ -61,4 +80,5 @@ BASELINES: dict[str, Method] = {
     "Telea": fill_with_telea,
     "Navier-Stokes": fill_with_navier_stokes,
     "biharmonic": fill_with_biharmonic,
+    "smooth fill": fill_smoothly,
 }

@@ -29,7 +29,7 @@ from inpaintrt.validation.metrics import fidelity
 from inpaintrt.validation.pictures import find_pictures, fit
 
 from .baselines import BASELINES, Method, UInt8Array, enlarge_bicubic
-from .inception import inception_classifier, inception_score
+from .inception import Classifier, inception_classifier, inception_score
 
 MEASURES = {
     "psnr_hole": ("PSNR of the holes in dB", ".2f"),
@@ -67,7 +67,12 @@ def measure(filled: UInt8Array, original: UInt8Array, hole: BoolArray) -> dict[s
 
 
 def evaluate(
-    methods: dict[str, Method], photos: Sequence[UInt8Array], size: int, masks: int, seed: int
+    methods: dict[str, Method],
+    photos: Sequence[UInt8Array],
+    size: int,
+    masks: int,
+    seed: int,
+    keep_pictures: bool = False,
 ) -> list[dict[str, Any]]:
     """What each method reaches, one row for each bucket.
 
@@ -77,10 +82,12 @@ def evaluate(
         size: side in pixels.
         masks: for each photo and bucket, half of them without holes at the border.
         seed: of the masks.
+        keep_pictures: whether the filled pictures are returned as well.
 
     Returns:
         For each bucket `holes`, its name; `methods`, for each method the mean of each of the `MEASURES`; `best`, for
-        each method how often (0..1) its hole PSNR is the best; and `pictures`, what each method made.
+        each method how often (0..1) its hole PSNR is the best; and `pictures`, for each method what it made, if they
+        are kept.
     """
     rows = []
     with progress() as shown:
@@ -95,8 +102,10 @@ def evaluate(
                 for mask in range(masks):
                     hole = irregular_mask(size, size, (low, high), rng, border=mask % 2 == 0)
                     for method, fill in methods.items():
-                        pictures[method].append(fill(original, hole))
-                        found[method].append(measure(pictures[method][-1], original, hole))
+                        filled = fill(original, hole)
+                        found[method].append(measure(filled, original, hole))
+                        if keep_pictures:
+                            pictures[method].append(filled)
             best = np.argmax([[each["psnr_hole"] for each in values] for values in found.values()], axis=0)
             rows.append(
                 {
@@ -186,7 +195,8 @@ def command(
     factors = _integers(upscale)
     pictures = [read_picture(path).rgb for path in find_pictures(photos)] or list(held_out_photos().values())
     networks = {path.stem: network_method(path) for path in checkpoints}
-    rows = evaluate(BASELINES | networks, pictures, size, masks, seed)
+    classify = inception_classifier()
+    rows = evaluate(BASELINES | networks, pictures, size, masks, seed, keep_pictures=classify is not None)
     say(f"{len(pictures)} photos of {size}x{size}, {masks} masks each, seed {seed}")
     for key, (title, form) in MEASURES.items():
         lines = [[row["holes"], *(format(each[key], form) for each in row["methods"].values())] for row in rows]
@@ -198,7 +208,7 @@ def command(
             [[row["holes"], *(f"{100 * v:.0f} %" for v in row["best"].values())] for row in rows],
         )
     )
-    scores = _inception_scores(rows)
+    scores = None if classify is None else _inception_scores(rows, classify)
     enlarged = evaluate_upscaling(networks, pictures, size, factors)
     if enlarged:
         lines = [
@@ -214,10 +224,7 @@ def command(
         print_json({"buckets": plain, "upscaling": enlarged, "inception_score": scores})
 
 
-def _inception_scores(rows: list[dict[str, Any]]) -> dict[str, float] | None:
-    classify = inception_classifier()
-    if classify is None:
-        return None
+def _inception_scores(rows: list[dict[str, Any]], classify: Classifier) -> dict[str, float]:
     methods = rows[0]["methods"]
     scores = {name: inception_score([p for row in rows for p in row["pictures"][name]], classify) for name in methods}
     say("\ninception score: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))

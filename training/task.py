@@ -7,6 +7,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from inpaintrt.export.deployed import network_inputs, network_picture
 from inpaintrt.export.interface import Interface
 
 from .adversarial import SNPatchDiscriminator, discriminator_loss, generator_loss
@@ -60,14 +61,15 @@ class InpaintingTask(lightning.LightningModule):
             norm.requires_grad_(not frozen)
 
     def fill(self, image: Tensor, mask: Tensor) -> list[Tensor]:
-        """All pictures that the network returns for `image` [N,3,H,W] with `mask` [N,1,H,W], 1 = known."""
+        """All pictures that the network returns for `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known."""
         outputs = self.network(*self.as_called(image, mask))
-        return [output.float() for output in outputs if output.shape == image.shape]
+        pictures = [output.float() for output in outputs if output.shape == image.shape]
+        return [2 * network_picture(self.interface, picture) - 1 for picture in pictures]
 
     def as_called(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the network is given for `image` [N,3,H,W] with `mask` [N,1,H,W], 1 = known."""
-        given = mask if self.interface.mask_polarity == "valid" else 1 - mask
-        seen = image * mask if self.interface.premask else image
+        """What the network is given for `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known."""
+        seen, given = network_inputs(self.interface, (image + 1) / 2, 1 - mask)
+        given = given.expand(-1, self.interface.mask_channels, -1, -1)
         return seen.contiguous(memory_format=torch.channels_last), given
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
@@ -82,8 +84,7 @@ class InpaintingTask(lightning.LightningModule):
             pictures = self.fill(image, mask)
         # Variances and logarithms of small errors need FP32.
         with torch.autocast(self.device.type, enabled=False):
-            terms = self._judge(pictures, image, mask)
-        loss = sum(value for name, value in terms.items() if name.endswith("loss"))
+            loss, terms = self._judge(pictures, image, mask)
         adversary = self.config.adversary
         if self.discriminator is not None and step >= adversary.start:
             filled = compose(pictures[0], image, mask)
@@ -95,19 +96,22 @@ class InpaintingTask(lightning.LightningModule):
             loss = loss + adversary.weight * terms["adversarial"]
         self._descend(loss, optimizers[0], learning_rate(self.config, step))
         self.steps_done += 1
-        terms["loss"] = loss if isinstance(loss, Tensor) else torch.tensor(loss)
+        terms["loss"] = loss
         self.log_dict({name: value.detach() for name, value in terms.items()}, prog_bar=True)
         shown = pictures[0].detach()
         self.shown = torch.stack([image, image * mask, shown, compose(shown, image, mask)])
 
-    def _judge(self, pictures: list[Tensor], image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def _judge(self, pictures: list[Tensor], image: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of the losses of all pictures, and the terms by name."""
         terms: dict[str, Tensor] = {}
+        loss = image.new_zeros(())
         weights = self.stage.loss or self.config.loss
         for number, picture in enumerate(pictures):
             # Features of the coarse picture are not compared: it is to have the colours, not the texture.
             found = inpainting_loss(picture, image, mask, weights, self.features[0] if number == 0 else None)
+            loss = loss + found["loss"]
             terms |= {name if number == 0 else f"coarse_{name}": value for name, value in found.items()}
-        return terms
+        return loss, terms
 
     def _train_discriminator(self, real: Tensor, filled: Tensor, mask: Tensor, optimizer: Any) -> Tensor:
         assert self.discriminator is not None
@@ -116,7 +120,7 @@ class InpaintingTask(lightning.LightningModule):
         self._descend(loss, optimizer, self.config.adversary.learning_rate)
         return loss
 
-    def _descend(self, loss: Any, optimizer: Any, rate: float) -> None:
+    def _descend(self, loss: Tensor, optimizer: Any, rate: float) -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()

@@ -110,26 +110,30 @@ def composite_metrics(
     hole: NDArray[np.bool_],
 ) -> dict[str, Any]:
     """The entries of `CaseMetrics` about composites: arrays [H,W,3], hole [H,W]."""
-    difference = np.abs(candidate.astype(np.int64) - reference)
+    difference = candidate.astype(np.int64) - reference
     known = np.abs(candidate[~hole].astype(np.int64) - image[~hole])
-    in_hole, signed = difference[hole], candidate[hole].astype(np.int64) - reference[hole]
-    squared = float((in_hole**2).sum())
+    in_hole = difference[hole]
     return {
         "known_equal": not bool(known.any()),
         "known_difference": int(known.max(initial=0)),
         "hole_values": int(in_hole.size),
-        "max_difference": int(in_hole.max(initial=0)),
-        "difference_sum": int(signed.sum()),
-        "within_one": int((in_hole <= 1).sum()),
-        "squared_error": squared,
-        **fidelity(candidate, reference, hole),
+        "max_difference": int(np.abs(in_hole).max(initial=0)),
+        "difference_sum": int(in_hole.sum()),
+        "within_one": int((np.abs(in_hole) <= 1).sum()),
+        "squared_error": float((in_hole**2).sum()),
+        **_fidelity(difference, _similarity(candidate, reference), hole),
     }
 
 
 def fidelity(candidate: NDArray[np.uint8], reference: NDArray[np.uint8], hole: NDArray[np.bool_]) -> dict[str, float]:
     """PSNR in dB and SSIM, over the hole and over the picture: arrays [H,W,3], hole [H,W]."""
-    squared = (candidate.astype(np.int64) - reference) ** 2
-    similarity = _similarity(candidate, reference)
+    return _fidelity(candidate.astype(np.int64) - reference, _similarity(candidate, reference), hole)
+
+
+def _fidelity(
+    difference: NDArray[np.int64], similarity: NDArray[np.float64], hole: NDArray[np.bool_]
+) -> dict[str, float]:
+    squared = difference**2
     return {
         "psnr_hole": psnr(float(squared[hole].sum()), squared[hole].size),
         "psnr_picture": psnr(float(squared.sum()), squared.size),

@@ -45,10 +45,10 @@ def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> Cost:
         model: before pictures were put around it, see `image_io`.
         sizes: shapes of its inputs.
     """
-    model = with_sizes(model, sizes)
-    features = analyse_mask_path(model).image_dependent
+    sized = with_sizes(model, sizes)
+    features = analyse_mask_path(sized).image_dependent
     feature, mask = 0, 0
-    for node in model.graph:
+    for node in sized.graph:
         count = count_multiply_adds(node)
         if any(value in features for value in node.outputs):
             feature += count
@@ -61,7 +61,7 @@ def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> Cost:
         parameters=sum(tensor.size for tensor in constants),
         nodes=len(model.graph),
         bytes=_file_size(model),
-        peak_activations=_peak_activations(model.graph),
+        peak_activations=_peak_activations(sized.graph),
     )
 
 

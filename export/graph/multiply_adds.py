@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 import onnx_ir as ir
+import onnxscript.optimizer
 
 from .clean_up import infer_types
 
@@ -32,6 +33,8 @@ def with_sizes(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> ir.Mode
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
+    # Shapes that a raw trace computes from constants, as those of slices, cannot be inferred before.
+    onnxscript.optimizer.fold_constants(model)
     return infer_types(model)
 
 

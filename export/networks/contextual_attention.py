@@ -26,6 +26,8 @@ scores are 64 MiB for each picture, at 1024x1024 1 GiB. Of these the layer holds
 copies, as it works on a quarter or an eighth of the places q at a time.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -44,6 +46,11 @@ Invalid = Literal["zero", "excluded"]
 FEW_PLACES = 4096
 """Those of a picture of 512x512, of whose scores a quarter is not too much."""
 
+FEW_PARTS, MANY_PARTS = 4, 8
+
+PIXELS = 8
+"""Pixels along a side of the picture for each place: features are a quarter of its size, and places half of that."""
+
 EXCLUDED = -1e30
 """Score of an excluded patch: finite, so that a picture without a single valid patch gets their mean and no NaN."""
 
@@ -59,7 +66,8 @@ class ContextualAttention(nn.Module):
             number, or like the rest by 4.
         softmax_scale: factor on scores.
         parts: how many groups the places q are treated in, one after the other, which bounds the memory; None for 4,
-            and for 8 where the size is fixed and there are more places than `FEW_PLACES`.
+            and for 8 where there are more places than `FEW_PLACES`. In a trace for sizes that are not fixed,
+            `parts_for_sizes` says which.
     """
 
     def __init__(
@@ -116,7 +124,7 @@ class ContextualAttention(nn.Module):
             return self.parts
         # In a trace for sizes that are not fixed, they are no integers, and more parts would ask for more rows.
         fixed = isinstance(rows, int) and isinstance(columns, int)
-        return 8 if fixed and rows * columns > FEW_PLACES else 4
+        return parts_for_places(rows * columns) if fixed else FEW_PARTS
 
     def _shrink(self, value: Tensor, factor: int) -> Tensor:
         if self.resize == "nearest":
@@ -134,6 +142,30 @@ class ContextualAttention(nn.Module):
         if self.invalid == "excluded":
             return torch.softmax(torch.where(valid > 0, scores, EXCLUDED), dim=2)
         return torch.softmax(scores * valid, dim=2) * valid
+
+
+def parts_for_places(places: int) -> int:
+    """How many parts bound the memory of so many places."""
+    return MANY_PARTS if places > FEW_PLACES else FEW_PARTS
+
+
+@contextlib.contextmanager
+def parts_for_sizes(network: nn.Module, height: tuple[int, int], width: tuple[int, int]) -> Iterator[None]:
+    """Within, every attention of a network that is left to choose takes as many parts as the largest picture needs.
+
+    Args:
+        network: whose attentions see features of a quarter of the picture's size.
+        height, width: smallest and largest of a picture.
+    """
+    places = (height[1] // PIXELS) * (width[1] // PIXELS)
+    free = [module for module in network.modules() if isinstance(module, ContextualAttention) and module.parts is None]
+    for module in free:
+        module.parts = min(parts_for_places(places), height[0] // PIXELS)
+    try:
+        yield
+    finally:
+        for module in free:
+            module.parts = None
 
 
 def _overlap(size: int, like: Tensor) -> Tensor:

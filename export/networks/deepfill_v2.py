@@ -14,7 +14,7 @@ from inpaintrt.export.interface import Interface
 
 from .contextual_attention import ContextualAttention
 from .gated_conv import Activation, GatedConv2d, GatedDeconv2d, Padding
-from .pull_push import PullPush
+from .smooth_fill import SmoothFill
 
 SIZE_MULTIPLE = 8
 """Three halvings: two in each network, one in the attention."""
@@ -34,7 +34,7 @@ class DeepFillV2(nn.Module):
         guided_refinement: whether the refinement network sees the guide and the mask as well.
         attention_activation: of the layer before the attention.
         attention: arguments of `ContextualAttention`.
-        smooth_base: whether the coarse network adds to a smooth fill (`pull_push.py`), which it sees in place of the
+        smooth_base: whether the coarse network adds to a smooth fill (`smooth_fill.py`), which it sees in place of the
             image, and the refinement to the coarse picture; then neither ends in a tanh. It begins as that fill.
     """
 
@@ -56,7 +56,7 @@ class DeepFillV2(nn.Module):
             "guided_refinement": guided_refinement, "attention_activation": attention_activation,
             "attention": dict(attention or {}), "smooth_base": smooth_base,
         }  # fmt: skip
-        self.base = PullPush(BASE_LEVELS) if smooth_base else None
+        self.base = SmoothFill(BASE_LEVELS) if smooth_base else None
         self.size_multiple = 2**BASE_LEVELS if smooth_base else SIZE_MULTIPLE
         self.guided_refinement = guided_refinement
         half, double = width // 2, 2 * width
@@ -93,7 +93,7 @@ class DeepFillV2(nn.Module):
             The pictures [N,3,H,W] of the refinement and of the coarse network, known pixels predicted as well.
         """
         guide = torch.ones_like(mask) if sketch is None else sketch
-        base = image if self.base is None else self.base(image, 1 - mask)
+        base = image if self.base is None else self.base(image, 1 - mask)[0][0]
         coarse = self._picture(self.coarse(torch.cat([base, guide, mask], dim=1)), base)
         pasted = coarse * mask + image * (1 - mask)
         seen = torch.cat([pasted, guide, mask], dim=1) if self.guided_refinement else pasted

@@ -66,7 +66,7 @@ class PartialConv2d(nn.Module):
         parts = [features] if isinstance(features, Tensor) else list(features)
         planes = [masks] if isinstance(masks, Tensor) else list(masks)
         self._check(parts, planes)
-        masked = [part * plane for part, plane in zip(parts, planes, strict=True)]
+        masked = [part * plane.to(part.dtype) for part, plane in zip(parts, planes, strict=True)]
         convolved = F.conv2d(
             torch.cat(masked, dim=1) if len(masked) > 1 else masked[0],
             self.conv.weight, None, self.conv.stride, self.conv.padding, self.conv.dilation,

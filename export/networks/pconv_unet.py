@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from inpaintrt.export.interface import Interface
 
 from .partial_conv import PartialConv2d
-from .pull_push import PullPush
+from .smooth_fill import SmoothFill
 
 WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
 
@@ -66,8 +66,8 @@ class PConvUNet(nn.Module):
         kernels: encoder kernel sizes, the paper's by default.
         strides: of each encoder layer, 1 or 2; all 2 in the paper. With a first layer of stride 1 the network has
             features at the picture's own size, which fine holes are filled from.
-        smooth_base: whether the network adds to a smooth fill (`pull_push.py`), which its last layer sees in place of
-            the image, together with the mask. It begins as that fill.
+        smooth_base: whether the network adds to a smooth fill (`smooth_fill.py`), of which each layer of the decoder
+            sees the level of its size. It begins as that fill.
     """
 
     def __init__(
@@ -102,15 +102,15 @@ class PConvUNet(nn.Module):
             )
             for i in range(len(widths))
         )  # fmt: skip
-        seen = in_channels + 1 if smooth_base else in_channels
+        seen = in_channels + 1 if smooth_base else 0
         self.decoder = nn.ModuleList(
             PartialConvBlock(
-                (channels[i + 1], seen if i == 0 else channels[i]), channels[i], kernel_size=3, stride=1,
+                (channels[i + 1] + seen, channels[i]), channels[i], kernel_size=3, stride=1,
                 batch_norm=i > 0, bias=i == 0, activation=nn.LeakyReLU(0.2) if i > 0 else nn.Identity(),
             )
             for i in reversed(range(len(widths)))
         )  # fmt: skip
-        self.base = PullPush(round(math.log2(self.size_multiple)), in_channels) if smooth_base else None
+        self.base = SmoothFill(round(math.log2(self.size_multiple)), in_channels) if smooth_base else None
         if smooth_base:
             for parameter in self.decoder[-1].parameters():
                 nn.init.zeros_(parameter)
@@ -125,18 +125,21 @@ class PConvUNet(nn.Module):
         Returns:
             The picture [N,C,H,W], known pixels predicted as well, and the updated mask [N,1,H,W].
         """
+        fills = [] if self.base is None else self.base(image, mask[:, :1])
+        base = fills[0][0] if fills else None
         features, masks = [image], [mask]
-        base = None if self.base is None else self.base(image, mask[:, :1])
         for block in self.encoder:
             output, updated = block(features[-1], masks[-1])
             features.append(output)
             masks.append(updated)
-        if base is not None:
-            features[0], masks[0] = torch.cat([base, mask[:, :1]], dim=1), torch.ones_like(mask[:, :1])
         output, updated = features.pop(), masks.pop()
+        level = len(fills)
         for block, stride in zip(self.decoder, reversed(self.strides), strict=True):
             if stride > 1:
                 output, updated = _enlarge(output, stride), _enlarge(updated, stride)
+                level -= 1
+            if fills:
+                output = torch.cat([output, *(part.to(output.dtype) for part in fills[level])], dim=1)
             output, updated = block([output, features.pop()], [updated, masks.pop()])
         return output if base is None else output + base, updated
 
