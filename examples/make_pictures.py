@@ -42,9 +42,9 @@ def contact_sheet() -> Image.Image:
 
 
 def filled_photos() -> Image.Image:
-    """Each held-out photograph with holes of another bucket, filled by two simple methods and by the demo network."""
+    """Each held-out photograph with holes of another bucket, filled by two simple methods and by the demo networks."""
     methods = {name: BASELINES[name] for name in ("Telea", "biharmonic")}
-    methods["demo"] = network_method(HERE / "demo.ckpt")
+    methods |= {name: network_method(HERE / f"{name}.ckpt") for name in ("demo", "demo-gated")}
     heads = ("holes", *methods, "original")
     cell = PHOTO + GAP
     photos = held_out_photos()

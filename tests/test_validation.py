@@ -21,6 +21,7 @@ from inpaintrt.validation.tolerances import Tolerances
 
 from .alterations import LIES, epsilon_form, replace_file, rewrite, scale_a_weight, scale_one_number, swap_pictures
 from .conftest import copy_bundle, make_network
+from .foreign import randomise
 
 
 def results(report: Any) -> dict[str, str]:
@@ -110,6 +111,14 @@ def test_pictures_of_a_batch_that_are_swapped_are_caught(network: PConvUNet, tmp
     report = validate(bundle.path, network=network)
     assert "pictures of the batch look swapped" in reason(report, FP32)
     assert results(report)[STRICT] == "pass"
+
+
+def test_a_smooth_base_passes_the_corpus(tmp_path: Path) -> None:
+    network = randomise(PConvUNet(widths=(4, 6, 8), smooth_base=True))
+    bundle = export_onnx(network, tmp_path, interface=network.interface(image_range=(-1.0, 1.0)), size=(64, 64))
+    report = validate(bundle.path, network=network)
+    assert report.passed, [(candidate.name, candidate.reason) for candidate in report.candidates]
+    assert bundle.onnx("fp16").details["fp16_share_of_multiply_adds"] > 0.99
 
 
 @pytest.mark.parametrize("io", ["image", "tensor"])
