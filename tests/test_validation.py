@@ -118,7 +118,7 @@ def test_a_smooth_base_passes_the_corpus(tmp_path: Path) -> None:
     bundle = export_onnx(network, tmp_path, interface=network.interface(image_range=(-1.0, 1.0)), size=(64, 64))
     report = validate(bundle.path, network=network)
     assert report.passed, [(candidate.name, candidate.reason) for candidate in report.candidates]
-    assert bundle.onnx("fp16").details["fp16_share_of_multiply_adds"] > 0.99
+    assert bundle.onnx("fp16").details["fp16_share_of_multiply_adds"] > 0.9
 
 
 @pytest.mark.parametrize("io", ["image", "tensor"])

@@ -90,6 +90,8 @@ def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = T
     options.log_severity_level = 3
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # In the order of the file; in its own order ONNX Runtime keeps what is read once, at the end, all the while.
+        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     session = onnxruntime.InferenceSession(model, options, providers=[(PROVIDERS[device], PROVIDER_OPTIONS[device])])
     if PROVIDERS[device] not in session.get_providers():
         raise BackendError(
