@@ -6,7 +6,7 @@
 
 Fine-tunes a checkpoint twice on the training photographs (`make photos`), with and without `round_to_half`, on the same
 samples, and compares each network with itself under rounding on the held-out photographs. Results go to
-`benchmarks/results/rounding.json`. About 5 minutes on two cores.
+`benchmarks/results/rounding.json`. About 10 minutes on two cores.
 """
 
 import argparse
