@@ -30,7 +30,7 @@ lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/type_check.py
 
-photos:  ## the photographs the demo checkpoint was trained on, from Debian's packages (needs apt)
+photos:  ## the photographs the demo checkpoints were trained on, from Debian's packages (needs apt)
 	training/fetch_photos.sh build/photos
 
 train: environment  ## the demo networks, to build/; half an hour on 2 cores; goes on where it was stopped

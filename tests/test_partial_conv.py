@@ -169,8 +169,8 @@ def test_smooth_fill_keeps_what_is_known_and_fills_smoothly() -> None:
     torch.testing.assert_close(
         SmoothFill(levels=6)(image, one)[0][0],
         image[..., 33, 5][..., None, None].expand_as(image),
-        atol=1e-5,
-        rtol=1e-5,
+        atol=1e-6,
+        rtol=1e-6,
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
 
+from inpaintrt.export.networks.deepfill_v2 import BASE_LEVELS
 from inpaintrt.export.networks.smooth_fill import SmoothFill
 from inpaintrt.validation.masks import BoolArray
 
@@ -16,9 +17,6 @@ Method = Callable[[UInt8Array, BoolArray], UInt8Array]
 
 RADIUS = 3.0
 """Pixels around a hole pixel that OpenCV's methods look at, the value of its own examples."""
-
-FILL_LEVELS = 6
-"""Halvings of the smooth fill, those of the demo networks."""
 
 
 def fill_with_mean(image: UInt8Array, hole: BoolArray) -> UInt8Array:
@@ -47,12 +45,12 @@ def fill_with_biharmonic(image: UInt8Array, hole: BoolArray) -> UInt8Array:
 
 def fill_smoothly(image: UInt8Array, hole: BoolArray) -> UInt8Array:
     """The fill that networks with a `smooth_base` add to, alone; for any size."""
-    multiple = 2**FILL_LEVELS
+    multiple = 2**BASE_LEVELS
     below, right = (-side % multiple for side in hole.shape)
     # What is added to fit the levels is unknown, and cut off again.
     seen = np.pad(image, ((0, below), (0, right), (0, 0)))
     known = np.pad(~hole, ((0, below), (0, right)))
-    filled, _ = SmoothFill(FILL_LEVELS)(
+    filled, _ = SmoothFill(BASE_LEVELS)(
         torch.from_numpy(seen).permute(2, 0, 1)[None] / 127.5 - 1, torch.from_numpy(known)[None, None].float()
     )[0]
     picture = ((filled[0].permute(1, 2, 0).numpy() + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
