@@ -12,8 +12,8 @@ import skimage.data
 from PIL import Image, ImageDraw
 
 from inpaintrt.runtime import Inpainter
-from inpaintrt.training.baselines import BASELINES
-from inpaintrt.training.evaluate import held_out_photos, network_method
+from inpaintrt.training.evaluate import held_out_photos
+from inpaintrt.training.methods import BASELINES, checkpoint_method
 from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, irregular_mask, mask_corpus
 from inpaintrt.validation.pictures import fit
 
@@ -44,7 +44,7 @@ def contact_sheet() -> Image.Image:
 def filled_photos() -> Image.Image:
     """Each held-out photograph with holes of another bucket, filled by two simple methods and by the demo networks."""
     methods = {name: BASELINES[name] for name in ("Telea", "biharmonic")}
-    methods |= {name: network_method(HERE / f"{name}.ckpt") for name in ("demo", "demo-gated")}
+    methods |= {name: checkpoint_method(HERE / f"{name}.ckpt") for name in ("demo", "demo-gated")}
     heads = ("holes", *methods, "original")
     cell = PHOTO + GAP
     photos = held_out_photos()

@@ -14,9 +14,9 @@ pytest.importorskip("lightning")
 from inpaintrt.export.checkpoints import save_checkpoint
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime.upscale import place_on_grid
-from inpaintrt.training.baselines import BASELINES, enlarge_bicubic
-from inpaintrt.training.evaluate import MEASURES, evaluate, evaluate_upscaling, measure, network_method
+from inpaintrt.training.evaluate import MEASURES, evaluate, evaluate_upscaling, measure
 from inpaintrt.training.inception import inception_classifier, inception_score
+from inpaintrt.training.methods import BASELINES, checkpoint_method, enlarge_bicubic
 
 
 def smooth_photo(size: int = 96) -> NDArray[np.uint8]:
@@ -91,10 +91,16 @@ def test_a_checkpoint_is_a_method(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = PConvUNet(widths=(4, 6)).eval()
     save_checkpoint(tmp_path / "a.ckpt", network, network.interface(image_range=(-1.0, 1.0)))
+    fill = checkpoint_method(tmp_path / "a.ckpt")
     photo, hole = smooth_photo(32), square_hole(32)
-    filled = network_method(tmp_path / "a.ckpt")(photo, hole)
+    filled = fill(photo, hole)
     assert (filled[~hole] == photo[~hole]).all()
     assert (filled[hole] != photo[hole]).any()
+    # A size that the network does not take: the rest of the picture is unknown.
+    part = hole.copy()
+    part[:, 31] = part[31] = True
+    seen = np.where(part[..., None], np.uint8(0), photo)
+    assert (fill(photo[:31, :31], hole[:31, :31]) == fill(seen, part)[:31, :31]).all()
 
 
 def test_inception_score_by_hand() -> None:

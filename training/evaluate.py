@@ -16,11 +16,8 @@ from typing import Annotated, Any
 
 import numpy as np
 import skimage.data
-import torch
 import typer
 
-from inpaintrt.export.checkpoints import load_checkpoint
-from inpaintrt.export.deployed import ImageNetwork, TensorNetwork
 from inpaintrt.runtime.console import command_line, print_json, progress, say
 from inpaintrt.runtime.images import read_picture
 from inpaintrt.runtime.upscale import place_on_grid
@@ -28,8 +25,8 @@ from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, BoolArray, irregular_
 from inpaintrt.validation.metrics import fidelity
 from inpaintrt.validation.pictures import find_pictures, fit
 
-from .baselines import BASELINES, Method, UInt8Array, enlarge_bicubic
 from .inception import Classifier, inception_classifier, inception_score
+from .methods import BASELINES, Method, UInt8Array, checkpoint_method, enlarge_bicubic
 
 MEASURES = {
     "psnr_hole": ("PSNR of the holes in dB", ".2f"),
@@ -39,19 +36,6 @@ MEASURES = {
     "ssim_picture": ("SSIM of the picture", ".3f"),
     "l1_picture": ("mean absolute error of the picture in % of the range", ".2f"),
 }
-
-
-def network_method(checkpoint: Path) -> Method:
-    """The composite of a checkpoint's network, in PyTorch and FP32."""
-    loaded = load_checkpoint(checkpoint)
-    network = ImageNetwork(TensorNetwork(loaded.network, loaded.interface))
-
-    def fill(image: UInt8Array, hole: BoolArray) -> UInt8Array:
-        with torch.no_grad():
-            composite = network(torch.from_numpy(image)[None], torch.from_numpy(hole.astype(np.uint8))[None])
-        return np.asarray(composite[0], dtype=np.uint8)
-
-    return fill
 
 
 def held_out_photos() -> dict[str, UInt8Array]:
@@ -194,7 +178,7 @@ def command(
     """
     factors = _integers(upscale)
     pictures = [read_picture(path).rgb for path in find_pictures(photos)] or list(held_out_photos().values())
-    networks = {path.stem: network_method(path) for path in checkpoints}
+    networks = {path.stem: checkpoint_method(path) for path in checkpoints}
     classify = inception_classifier()
     rows = evaluate(BASELINES | networks, pictures, size, masks, seed, keep_pictures=classify is not None)
     say(f"{len(pictures)} photos of {size}x{size}, {masks} masks each, seed {seed}")

@@ -1,13 +1,21 @@
-"""Simple methods that a network has to beat. Each takes a picture [H,W,3] uint8 and its holes [H,W], True = hole."""
+"""Ways to fill a picture: networks, and the simple methods that they have to beat.
+
+Each takes a picture [H,W,3] uint8 and its holes [H,W], True = hole, and returns the picture with its holes filled.
+"""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
+from torch import Tensor, nn
 
+from inpaintrt.export.checkpoints import load_checkpoint
+from inpaintrt.export.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.export.interface import Interface
 from inpaintrt.export.networks.deepfill_v2 import BASE_LEVELS
 from inpaintrt.export.networks.smooth_fill import SmoothFill
 from inpaintrt.validation.masks import BoolArray
@@ -17,6 +25,44 @@ Method = Callable[[UInt8Array, BoolArray], UInt8Array]
 
 RADIUS = 3.0
 """Pixels around a hole pixel that OpenCV's methods look at, the value of its own examples."""
+
+
+def network_method(network: nn.Module, interface: Interface) -> Method:
+    """The composite of a network, in PyTorch and FP32, for any size.
+
+    What is added to fit the sizes that the network takes is hole, and cut off again, as `Inpainter` does.
+    """
+    composite = ImageNetwork(TensorNetwork(network, interface))
+
+    def fill(image: UInt8Array, hole: BoolArray) -> UInt8Array:
+        height, width = hole.shape
+        added = [(0, -side % interface.size_multiple) for side in hole.shape]
+        picture = torch.from_numpy(np.pad(image, (*added, (0, 0))))
+        mask = torch.from_numpy(np.pad(hole, added, constant_values=True)).byte()
+        with torch.no_grad():
+            filled = composite(picture[None], mask[None])[0]
+        return np.asarray(filled[:height, :width], dtype=np.uint8)
+
+    return fill
+
+
+def checkpoint_method(checkpoint: Path) -> Method:
+    """The `network_method` of a checkpoint."""
+    loaded = load_checkpoint(checkpoint)
+    return network_method(loaded.network, loaded.interface)
+
+
+class SmoothFillAlone(nn.Module):
+    """The fill that networks with a `smooth_base` add to, as a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = SmoothFill(BASE_LEVELS)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Fill the holes of `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known; H, W multiples of 64."""
+        picture, _ = self.base(image, mask)[0]
+        return picture
 
 
 def fill_with_mean(image: UInt8Array, hole: BoolArray) -> UInt8Array:
@@ -43,20 +89,6 @@ def fill_with_biharmonic(image: UInt8Array, hole: BoolArray) -> UInt8Array:
     return np.where(hole[..., None], np.rint(filled * 255).clip(0, 255).astype(np.uint8), image)
 
 
-def fill_smoothly(image: UInt8Array, hole: BoolArray) -> UInt8Array:
-    """The fill that networks with a `smooth_base` add to, alone; for any size."""
-    multiple = 2**BASE_LEVELS
-    below, right = (-side % multiple for side in hole.shape)
-    # What is added to fit the levels is unknown, and cut off again.
-    seen = np.pad(image, ((0, below), (0, right), (0, 0)))
-    known = np.pad(~hole, ((0, below), (0, right)))
-    filled, _ = SmoothFill(BASE_LEVELS)(
-        torch.from_numpy(seen).permute(2, 0, 1)[None] / 127.5 - 1, torch.from_numpy(known)[None, None].float()
-    )[0]
-    picture = ((filled[0].permute(1, 2, 0).numpy() + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
-    return np.where(hole[..., None], picture[: hole.shape[0], : hole.shape[1]], image)
-
-
 def enlarge_bicubic(small: UInt8Array, factor: int) -> UInt8Array:
     """Bicubic interpolation [h,w,3] to [factor*h,factor*w,3], each pixel in the middle of its square."""
     height, width = factor * small.shape[0], factor * small.shape[1]
@@ -78,5 +110,5 @@ BASELINES: dict[str, Method] = {
     "Telea": fill_with_telea,
     "Navier-Stokes": fill_with_navier_stokes,
     "biharmonic": fill_with_biharmonic,
-    "smooth fill": fill_smoothly,
+    "smooth fill": network_method(SmoothFillAlone(), Interface(image_range=(-1.0, 1.0), size_multiple=2**BASE_LEVELS)),
 }
