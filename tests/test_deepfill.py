@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.export.networks import ContextualAttention, GatedConv2d, GatedDeconv2d
+from inpaintrt.export.networks.contextual_attention import parts_for_sizes
 from inpaintrt.runtime.errors import CheckpointError
 
 from .deepfill_originals import MMagicGenerator, Port, attend, pad_same, trained_scale
@@ -80,6 +81,24 @@ def test_attention_in_any_number_of_parts_is_the_same(parts: int) -> None:
 def test_large_pictures_are_attended_to_in_more_parts() -> None:
     features, hole = torch.randn(1, 2, 130, 128).relu(), torch.zeros(1, 1, 520, 512)
     assert torch.equal(ContextualAttention(parts=8)(features, hole), ContextualAttention()(features, hole))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "parts"),
+    [
+        ((256, 512), (256, 512), 4),
+        ((256, 1024), (256, 1024), 8),
+        ((16, 1024), (256, 1024), 2),  # the smallest picture has two rows of places
+    ],
+)
+def test_a_trace_for_many_sizes_takes_the_parts_of_the_largest(
+    height: tuple[int, int], width: tuple[int, int], parts: int
+) -> None:
+    free, told = ContextualAttention(), ContextualAttention(parts=3)
+    with pytest.raises(RuntimeError, match="while traced"), parts_for_sizes(nn.Sequential(free, told), height, width):
+        assert (free.parts, told.parts) == (parts, 3)
+        raise RuntimeError("while traced")
+    assert (free.parts, told.parts) == (None, 3)
 
 
 @pytest.mark.parametrize("count", [1, 2, 29, 32, 63])
