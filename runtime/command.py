@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import command_line, print_json, progress, say
+from .console import BAD_VERDICT, command_line, print_json, progress, say
 from .errors import ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ def inpaint(
     Known pixels stay bit-identical (PNG, TIFF, BMP, WebP).
 
     Pictures are 8-bit RGB, grey or palette, with or without transparency; 16-bit and CMYK ones are refused. A folder
-    is filled in order and stops at the first picture that cannot be.
+    is filled in order; pictures that cannot be are named, and the others are filled all the same.
 
     Example: inpaint places --image photo.png --mask mask.png -o filled.png
 
-    Exit codes: 0, or 2 with one line that says what is wrong.
+    Exit codes: 0, 1 if pictures of a folder could not be filled, or 2 with one line that says what is wrong.
     """
     from .bundle import Bundle
     from .inpainter import Inpainter  # numpy and the backend load only where they are used
@@ -98,16 +98,24 @@ def inpaint(
     if sketch is not None and "sketch" not in opened.interface.inputs:
         raise UsageError(f"{bundle} takes no sketch; leave out --sketch, or export it with --sketch")
     jobs = _plan(image, mask, sketch, output)
-    results = []
+    results, failed = [], []
     with Inpainter(bundle, device.value, threads) as inpainter, progress() as shown:
         say(f"backend: {inpainter.backend}")
         for number, job in enumerate(jobs):
             shown.start(f"{job.image.name} -> {job.output} ({number + 1} of {len(jobs)})")
-            results.append(_fill(inpainter, job) if upscale is None else _enlarge(inpainter, job, upscale))
+            try:
+                results.append(_fill(inpainter, job) if upscale is None else _enlarge(inpainter, job, upscale))
+            except ImageError as error:
+                if not image.is_dir():
+                    raise
+                say(f"left out: {error}")
+                failed.append({"image": str(job.image), "error": str(error)})
     if as_json:
-        print_json(
-            {"backend": inpainter.backend.name, "rejected": dict(inpainter.backend.rejected), "pictures": results}
-        )
+        backend = inpainter.backend
+        print_json({"backend": backend.name, "rejected": dict(backend.rejected), "pictures": results, "failed": failed})
+    if failed:
+        say(f"{len(failed)} of {len(jobs)} pictures could not be {'filled' if upscale is None else 'enlarged'}")
+        raise typer.Exit(BAD_VERDICT)
 
 
 def _check_can_upscale(bundle: Path, has_own_mask: bool, mask: Path | None, sketch: Path | None) -> None:

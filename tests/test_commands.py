@@ -227,6 +227,16 @@ def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
     run(*arguments, "-o", tmp_path / "out", "--device", "cpu")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     assert "would replace" not in run(*arguments, "-o", tmp_path / "out", "--device", "cpu").stderr
+    # One that cannot be filled does not keep the others from it.
+    (tmp_path / "photos" / "a.jpg").write_text("no picture")
+    (tmp_path / "out" / "b.png").unlink()
+    done = run(*arguments, "-o", tmp_path / "out", "--device", "cpu", "--json", code=1)
+    assert "a.jpg: is no picture of a known format" in done.stderr
+    assert done.stderr.endswith("1 of 2 pictures could not be filled\n")
+    found = json.loads(done.stdout)
+    assert [Path(each["image"]).name for each in found["pictures"]] == ["b.jpg"]
+    assert [Path(each["image"]).name for each in found["failed"]] == ["a.jpg"]
+    assert (tmp_path / "out" / "b.png").exists()
     (tmp_path / "masks" / "b.png").unlink()
     assert "holds no mask for b.jpg" in refused(*arguments, "-o", tmp_path / "out")
     Image.new("RGB", (4, 4)).save(tmp_path / "photos" / "a.png")
