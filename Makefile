@@ -33,7 +33,7 @@ lint: environment
 photos:  ## the photographs the demo checkpoints were trained on, from Debian's packages (needs apt)
 	training/fetch_photos.sh build/photos
 
-train: environment  ## the demo networks, to build/; half an hour on 2 cores; goes on where it was stopped
+train: environment  ## the demo networks, to build/; a quarter of an hour on 2 cores; goes on where it was stopped
 	mkdir -p build
 	$(BIN)/train-inpainter training/demo.yaml -o build/demo.ckpt --resume
 	$(BIN)/train-inpainter training/demo-gated.yaml -o build/demo-gated.ckpt --resume

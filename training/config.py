@@ -47,7 +47,7 @@ class Adversary:
     Args:
         weight: of the generator's loss; 0 for none.
         width: of the discriminator, 64 in the paper.
-        learning_rate: of the discriminator.
+        learning_rate: of the discriminator. Layers with spectral norm learn nothing at a few times the default.
         start: step from which on it takes part.
     """
 
@@ -79,8 +79,6 @@ class TrainingConfig:
         ema_decay: of the averaged weights that are saved.
         precision: as Lightning names it: `bf16-mixed`, `16-mixed`, `32-true`.
         round_to_half: whether the forward pass rounds as the FP16 graph does (`rounding.py`).
-        compile: whether the network goes through `torch.compile`, which takes minutes at first and then saves a third
-            of the time on a CPU.
         save_every: steps between two states that a run can be resumed from.
         workers: processes that prepare crops.
         seed: of weights, crops and masks.
@@ -102,7 +100,6 @@ class TrainingConfig:
     ema_decay: float = 0.999
     precision: str = "bf16-mixed"
     round_to_half: bool = False
-    compile: bool = False
     save_every: int = 250
     workers: int = 1
     seed: int = 0
@@ -113,8 +110,6 @@ class TrainingConfig:
                 raise ValueError(f"{name} is empty")
         if self.save_every < 1 or any(stage.steps < 1 or stage.batch < 1 for stage in self.stages):
             raise ValueError("steps, batch and save_every must be at least 1")
-        if self.compile and self.round_to_half:
-            raise ValueError("round_to_half rounds between operations, which compile joins: only one of them")
 
     @classmethod
     def load(cls, path: Path) -> "TrainingConfig":

@@ -61,7 +61,7 @@ class SmoothFillAlone(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Fill the holes of `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known; H, W multiples of 64."""
-        picture, _ = self.base(image, mask)[0]
+        picture: Tensor = self.base(image, mask)[0][0]
         return picture
 
 

@@ -142,8 +142,6 @@ def train(config: TrainingConfig, output: Path, resume: bool = False) -> None:
         task = InpaintingTask(network, interface, config, features)
         if config.scale_by_data and config.start_from is None:
             initialise_by_data(network, *task.as_called(*crops.first_batch()))
-        if config.compile:
-            network.compile(dynamic=False)
         trainer.fit(task, crops, ckpt_path=state if resume and state.is_file() else None)
     # Half precision keeps the file small, and the FP16 graph then holds the very same weights.
     save_checkpoint(output, network.eval(), interface, dtype=torch.float16)

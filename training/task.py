@@ -134,11 +134,12 @@ class InpaintingTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         rate = learning_rate(self.config, 0)
+        # Less momentum, as is usual for networks that play against each other.
+        betas = (0.9, 0.999) if self.discriminator is None else (0.5, 0.9)
         found: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=self.config.weight_decay)
+            torch.optim.AdamW(self.network.parameters(), rate, betas, weight_decay=self.config.weight_decay)
         ]
         if self.discriminator is not None:
-            betas = (0.5, 0.9)  # as is usual for networks that play against each other
             found.append(torch.optim.AdamW(self.discriminator.parameters(), self.config.adversary.learning_rate, betas))
         return found
 
