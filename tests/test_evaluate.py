@@ -14,7 +14,7 @@ pytest.importorskip("lightning")
 from inpaintrt.export.checkpoints import save_checkpoint
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime.upscale import place_on_grid
-from inpaintrt.training.evaluate import MEASURES, evaluate, evaluate_upscaling, measure
+from inpaintrt.training.evaluate import MEASURES, evaluate, evaluate_upscaling, measure, short_names
 from inpaintrt.training.inception import inception_classifier, inception_score
 from inpaintrt.training.methods import BASELINES, checkpoint_method, enlarge_bicubic
 
@@ -101,6 +101,12 @@ def test_a_checkpoint_is_a_method(tmp_path: Path) -> None:
     part[:, 31] = part[31] = True
     seen = np.where(part[..., None], np.uint8(0), photo)
     assert (fill(photo[:31, :31], hole[:31, :31]) == fill(seen, part)[:31, :31]).all()
+
+
+def test_checkpoints_of_one_name_are_told_apart() -> None:
+    paths = [Path(name) for name in ("a/demo.ckpt", "b/demo.ckpt", "b/other.ckpt", "b/mean.ckpt")]
+    names = [str(paths[0]), str(paths[1]), "other", str(paths[3])]
+    assert short_names(paths) == dict(zip(names, paths, strict=True))
 
 
 def test_inception_score_by_hand() -> None:

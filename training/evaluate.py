@@ -149,6 +149,12 @@ def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def short_names(checkpoints: Sequence[Path]) -> dict[str, Path]:
+    """Checkpoints by the stems of their files; by their paths where two have one stem, or a simple method has it."""
+    taken = [*BASELINES, *(path.stem for path in checkpoints)]
+    return {path.stem if taken.count(path.stem) == 1 else str(path): path for path in checkpoints}
+
+
 def _integers(text: str) -> list[int]:
     try:
         values = [int(each) for each in text.split(",") if each]
@@ -178,7 +184,7 @@ def command(
     """
     factors = _integers(upscale)
     pictures = [read_picture(path).rgb for path in find_pictures(photos)] or list(held_out_photos().values())
-    networks = {path.stem: checkpoint_method(path) for path in checkpoints}
+    networks = {name: checkpoint_method(path) for name, path in short_names(checkpoints).items()}
     classify = inception_classifier()
     rows = evaluate(BASELINES | networks, pictures, size, masks, seed, keep_pictures=classify is not None)
     say(f"{len(pictures)} photos of {size}x{size}, {masks} masks each, seed {seed}")
