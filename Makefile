@@ -38,7 +38,7 @@ train: environment  ## the demo networks, to build/; a quarter of an hour on 2 c
 	$(BIN)/train-inpainter training/demo.yaml -o build/demo.ckpt --resume
 	$(BIN)/train-inpainter training/demo-gated.yaml -o build/demo-gated.ckpt --resume
 
-evaluate: environment  ## the tables of the README; about 10 minutes
+evaluate: environment  ## the tables of the README; about 3 minutes on 2 cores
 	mkdir -p build
 	git show 3263e40:examples/demo.ckpt > build/earlier.ckpt  # the demo network before these
 	$(BIN)/python -m inpaintrt.training.evaluate build/earlier.ckpt examples/demo.ckpt examples/demo-gated.ckpt --upscale 2,4

@@ -76,7 +76,7 @@ def main() -> None:
     stage = Stage(steps=options.steps, learning_rate=1e-4, crop=128, batch=8, decay=True)
     recipe = replace(
         TrainingConfig.load(RECIPE), start_from=options.checkpoint, arguments={}, stages=(stage,), precision="32-true",
-        ema_decay=0.9, compile=False,
+        ema_decay=0.9,
     )  # fmt: skip
     result = {"steps": options.steps, "before": difference(options.checkpoint)}
     with tempfile.TemporaryDirectory() as folder:
