@@ -53,7 +53,7 @@ cpp-packages:  ## what runtime/cpp is built and tested with and is not installed
 	tests/cpp_packages.sh build/cpp-packages
 
 cpp-check: environment  ## the long checks of runtime/cpp: sanitizers and 10,000 altered bundles; about ten minutes
-	$(BIN)/python -m tests.cpp_build
+	$(BIN)/python -m tests.runtime.cpp_build
 
 gpu: environment  ## on a machine with an NVIDIA GPU: build, validate and measure; about 8 minutes
 	-if command -v nvidia-smi > /dev/null; then $(GPU_LIBRARIES); fi  # what cannot be had is said by the benchmark

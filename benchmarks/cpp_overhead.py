@@ -21,7 +21,7 @@ import onnxruntime
 import typer
 
 from inpaintrt.runtime import Inpainter
-from tests import cpp_build
+from tests.runtime import cpp_build
 
 RESULTS = Path(__file__).parent / "results"
 TURNS = 3

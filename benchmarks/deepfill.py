@@ -20,14 +20,14 @@ import numpy as np
 import torch
 
 from benchmarks.export import RESULTS
+from benchmarks.networks.deepfill import trained_scale
 from inpaintrt.export import export_onnx
 from inpaintrt.export.networks import DeepFillV2
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.backends.onnx_runtime import open_session
 from inpaintrt.validation import validate
-from inpaintrt.validation.metrics import relative_l2
-from tests.deepfill_originals import trained_scale
-from tests.test_deepfill import picture
+from inpaintrt.validation.judging.metrics import relative_l2
+from tests.export.networks.test_deepfill_v2 import picture
 
 LARGE = 1024
 

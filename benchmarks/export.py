@@ -26,22 +26,22 @@ import torch
 import typer
 from torch import nn
 
+from benchmarks.networks.deepfill import Port, port
+from benchmarks.networks.partial_conv import dividing_trained_scale
 from inpaintrt.export import Interface, export_onnx
 from inpaintrt.export.checkpoints import load_checkpoint
-from inpaintrt.export.deployed import TensorNetwork
 from inpaintrt.export.exporter import ExportOptions, make_models
 from inpaintrt.export.networks.pconv_unet import WIDTHS
 from inpaintrt.export.source import from_module, weights_sha256
-from inpaintrt.export.trace import trace
+from inpaintrt.export.tracing.deployed import TensorNetwork
+from inpaintrt.export.tracing.trace import trace
 from inpaintrt.runtime.backends.gpu import local_target
 from inpaintrt.runtime.backends.onnx_runtime import check_device, open_session
 from inpaintrt.runtime.bundle import Bundle, Profile
 from inpaintrt.runtime.errors import BackendError
-from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, irregular_mask
-from inpaintrt.validation.metrics import relative_l2
-from inpaintrt.validation.timing import time_in_turns
-from tests.deepfill_originals import Port, port
-from tests.foreign import dividing_trained_scale
+from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, irregular_mask
+from inpaintrt.validation.judging.metrics import relative_l2
+from inpaintrt.validation.latency.timing import time_in_turns
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -23,21 +23,21 @@ from typing import Annotated, Any
 import typer
 from torch import nn
 
+from benchmarks.networks.partial_conv import randomise
 from inpaintrt.export import export_onnx
 from inpaintrt.export.interface import Interface
 from inpaintrt.runtime.backends.gpu import LIBRARIES, local_target
 from inpaintrt.runtime.bundle import Bundle, Profile
 from inpaintrt.runtime.console import COULD_NOT_RUN, OK, command_line, say
 from inpaintrt.runtime.errors import BackendError, InpaintrtError
-from inpaintrt.validation.cases import make_batches
-from inpaintrt.validation.gate import run_job
-from inpaintrt.validation.hardware import describe_hardware
-from inpaintrt.validation.job import Plan, open_job
-from inpaintrt.validation.latency import measure_latency
-from inpaintrt.validation.pictures import PictureSource
-from inpaintrt.validation.report import environment, plain_json
-from inpaintrt.validation.tolerances import ChosenTolerances
-from tests.foreign import randomise
+from inpaintrt.validation.cases.cases import make_batches
+from inpaintrt.validation.cases.images import PictureSource
+from inpaintrt.validation.cases.job import Plan, open_job
+from inpaintrt.validation.judging.tolerances import ChosenTolerances
+from inpaintrt.validation.latency.hardware import describe_hardware
+from inpaintrt.validation.latency.latency import measure_latency
+from inpaintrt.validation.reports.report import environment, plain_json
+from inpaintrt.validation.run import run_job
 
 RESULTS = Path(__file__).parent / "results"
 WORK = Path("build/gpu")

@@ -20,14 +20,14 @@ import torch
 
 from benchmarks.export import RESULTS
 from inpaintrt.export.checkpoints import load_checkpoint
-from inpaintrt.export.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
 from inpaintrt.training.config import Stage, TrainingConfig
 from inpaintrt.training.evaluate import held_out_photos
 from inpaintrt.training.recipe import train
 from inpaintrt.training.rounding import HalfRounding
-from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, irregular_mask
-from inpaintrt.validation.metrics import psnr
-from inpaintrt.validation.pictures import fit
+from inpaintrt.validation.cases.images import fit
+from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, irregular_mask
+from inpaintrt.validation.judging.metrics import psnr
 
 RECIPE = Path(__file__).parent.parent / "training" / "demo.yaml"
 SIDE = 256

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 from inpaintrt.runtime import Inpainter
 from inpaintrt.training.evaluate import held_out_photos
 from inpaintrt.training.methods import BASELINES, checkpoint_method
-from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, irregular_mask, mask_corpus
-from inpaintrt.validation.pictures import fit
+from inpaintrt.validation.cases.images import fit
+from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, irregular_mask, mask_corpus
 
 HERE = Path(__file__).parent
 BUNDLE = HERE.parent / "build" / "demo"

@@ -12,9 +12,10 @@ from inpaintrt.runtime.console import command_line, print_json, progress, say, s
 from inpaintrt.runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from inpaintrt.export.exporter import ExportReport
-    from inpaintrt.export.source import Source
     from inpaintrt.runtime.bundle import Bundle
+
+    from .exporter import ExportReport
+    from .source import Source
 
 
 def export_onnx(

@@ -20,33 +20,33 @@ from inpaintrt.runtime.bundle import Artifact, Bundle, DeployedInterface, Profil
 from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
 from inpaintrt.runtime.images import encode_mask
 
-from .deployed import TensorNetwork
-from .graph.before_upsampling import compute_before_upsampling
-from .graph.clean_up import clean_up, infer_types
-from .graph.collapse_masks import collapse_masks
-from .graph.cost import Cost, measure_cost
-from .graph.explain import LayerReport, explain
-from .graph.feature_peak import feature_peak
-from .graph.fix_mask import fix_mask
-from .graph.fold_batch_norm import fold_batch_norm
-from .graph.half_precision import HalfPrecisionReport, to_half_precision
-from .graph.headroom import scale_for
-from .graph.image_io import add_image_io
-from .graph.ir_tools import constant
-from .graph.mask_path import analyse_mask_path
-from .graph.merge_convolutions import merge_convolutions
-from .graph.multiply_adds import half_precision_share
-from .graph.normalise_ratio import normalise_ratio
+from .graph.analysis.cost import Cost, measure_cost
+from .graph.analysis.layers import LayerReport, explain
+from .graph.analysis.mask_path import analyse_mask_path
+from .graph.analysis.multiply_adds import half_precision_share
+from .graph.cleanup.clean_up import clean_up
+from .graph.fp16.convert import Fp16Report, convert_to_fp16
+from .graph.fp16.feature_peak import feature_peak
+from .graph.fp16.headroom import scale_for
+from .graph.ir_tools import constant, infer_types
+from .graph.passes.collapse_mask_channels import collapse_mask_channels
+from .graph.passes.combine_parallel_convs import combine_parallel_convs
+from .graph.passes.fix_mask import fix_mask
+from .graph.passes.fold_batch_norm import fold_batch_norm
+from .graph.passes.fold_upsampling import Kernels, fold_upsampling
+from .graph.passes.image_io import add_image_io
+from .graph.passes.normalise_mask_ratio import normalise_mask_ratio
+from .graph.passes.sink_upsampling import sink_upsampling
 from .graph.report import PassReport
-from .graph.sub_pixel import Kernels, sub_pixel
 from .interface import Interface
 from .networks.contextual_attention import parts_for_sizes
 from .source import Source, from_module, relative_record
-from .trace import trace
+from .tracing.deployed import TensorNetwork
+from .tracing.trace import trace
 
 Io = Literal["image", "tensor"]
 
-OPTIMISATIONS = (collapse_masks, normalise_ratio, fold_batch_norm, merge_convolutions, compute_before_upsampling)
+OPTIMISATIONS = (collapse_mask_channels, normalise_mask_ratio, fold_batch_norm, combine_parallel_convs, sink_upsampling)
 """The exact passes over every graph, in order."""
 
 KERNELS: dict[bundles.Precision, Kernels] = {"fp32": "as trained", "fp16": "summed"}
@@ -87,7 +87,7 @@ class ExportReport:
     passes: list[PassReport] = field(default_factory=list)
     layers: list[LayerReport] = field(default_factory=list)
     costs: dict[str, Cost] = field(default_factory=dict)
-    half_precision: HalfPrecisionReport | None = None
+    half_precision: Fp16Report | None = None
     half_precision_share: float | None = None
     mask_path_values: int = 0
     updated_mask_output: int | None = None
@@ -264,12 +264,12 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[bundles.Pr
     for precision in options.precisions:
         converted = model
         if options.optimize:
-            converted, upsampling = sub_pixel(model, KERNELS[precision])
+            converted, upsampling = fold_upsampling(model, KERNELS[precision])
             report.passes += [] if models else [upsampling]  # the same for both
         if precision == "fp16":
             report.feature_peak = feature_peak(converted, source.interface, shapes["image"], hole)
             report.headroom = scale_for(report.feature_peak)
-            converted, report.half_precision = to_half_precision(converted, options.keep_fp32, report.headroom)
+            converted, report.half_precision = convert_to_fp16(converted, options.keep_fp32, report.headroom)
             report.half_precision_share = half_precision_share(converted, shapes)
         models[precision] = add_image_io(converted, source.interface, hole) if options.io == "image" else converted
         report.costs[precision] = measure_cost(converted, shapes)

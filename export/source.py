@@ -18,8 +18,8 @@ from inpaintrt.runtime.errors import BundleError, NetworkError, UsageError
 
 from .checkpoints import load_checkpoint
 from .interface import Interface
-from .on_cpu import OnCpu
-from .source_line import source_line
+from .tracing.devices import OnCpu
+from .tracing.source_lines import source_line
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.networks.partial_conv import randomise
 from inpaintrt.export import export_onnx
 from inpaintrt.export.checkpoints import save_checkpoint
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime import Bundle
-
-from .foreign import randomise
 
 torch.set_num_threads(1)
 

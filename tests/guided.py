@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .foreign import randomise
+from benchmarks.networks.partial_conv import randomise
 
 
 class Guided(nn.Module):

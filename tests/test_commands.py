@@ -12,10 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.networks.partial_conv import dividing_trained_scale
 from inpaintrt.runtime import Bundle
-
-from .conftest import random_picture, run_and_kill
-from .foreign import dividing_trained_scale
+from tests.conftest import random_picture, run_and_kill
 
 COMMANDS = {
     "export-onnx": "inpaintrt.export.command",
@@ -24,7 +23,7 @@ COMMANDS = {
     "inpaint": "inpaintrt.runtime.command",
     "train-inpainter": "inpaintrt.training.command",
 }
-FOREIGN = Path(__file__).parent / "foreign.py"
+FOREIGN = Path(__file__).parent.parent / "benchmarks" / "networks" / "partial_conv.py"
 
 
 def run(command: str, *arguments: object, code: int = 0, **options: object) -> subprocess.CompletedProcess[str]:
@@ -127,7 +126,7 @@ def test_a_network_with_a_checkpoint_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_bad_verdict_is_exit_code_1(bundle: Bundle) -> None:
-    from .alterations import rewrite, scale_a_weight
+    from tests.validation.alterations import rewrite, scale_a_weight
 
     rewrite(bundle, "fp16", scale_a_weight(1.05))
     done = run("validate-engines", bundle.path, code=1)

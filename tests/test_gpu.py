@@ -11,9 +11,9 @@ from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.backends.gpu import local_target
 from inpaintrt.runtime.errors import BackendError, EngineBuildError
 from inpaintrt.validation import validate
+from tests.conftest import random_picture
 
-from . import c_interface, cpp_build
-from .conftest import random_picture
+from .runtime import c_interface, cpp_build
 
 
 @pytest.fixture

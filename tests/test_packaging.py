@@ -18,7 +18,7 @@ def sources(tmp_path: Path) -> Path:
     copy = tmp_path / "sources"
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     return copy
 
@@ -35,7 +35,7 @@ def test_the_wheel_holds_every_module(tmp_path: Path, sources: Path) -> None:
         entry_points = content.read(next(name for name in content.namelist() if name.endswith("entry_points.txt")))
     modules = {f"inpaintrt/{path.relative_to(ROOT)}" for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
     typed = {f"inpaintrt/{folder}/py.typed" for folder in FOLDERS}
-    templates = {f"inpaintrt/validation/templates/report.{kind}.jinja" for kind in ("html", "md")}
+    templates = {f"inpaintrt/validation/reports/report.{kind}.jinja" for kind in ("html", "md")}
     assert held == modules | typed | templates
     for command in (b"export-onnx", b"build-engines", b"validate-engines", b"inpaint", b"train-inpainter"):
         assert command + b" = " in entry_points
@@ -52,7 +52,7 @@ def test_an_installed_wheel_runs_apart_from_the_repository(tmp_path: Path, sourc
     )
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import inpaintrt.runtime, inpaintrt.export.graph.headroom as module\n"
+        "import inpaintrt.runtime, inpaintrt.export.graph.fp16.headroom as module\n"
         "assert module.__file__.startswith(sys.argv[1]), module.__file__"
     )
     # -S would hide the dependencies; -I keeps the current folder and the environment out.

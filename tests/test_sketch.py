@@ -12,23 +12,22 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.networks.deepfill import trained_scale
 from inpaintrt.engines import build_engines
 from inpaintrt.export import Interface, export_onnx
-from inpaintrt.export.deployed import ImageNetwork, TensorNetwork
 from inpaintrt.export.networks import DeepFillV2
-from inpaintrt.export.trace import trace
+from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.export.tracing.trace import trace
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.bundle import Profile
 from inpaintrt.runtime.errors import BundleError, ImageError, NetworkError
 from inpaintrt.validation import validate
-from inpaintrt.validation.job import make_plan
-from inpaintrt.validation.strict_fp16 import StrictFp16
-
-from .conftest import random_picture
-from .deepfill_originals import trained_scale
-from .guided import Guided
-from .test_commands import refused, run
-from .test_engines import rtx
+from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
+from inpaintrt.validation.cases.job import make_plan
+from tests.conftest import random_picture
+from tests.engines.test_build import rtx
+from tests.guided import Guided
+from tests.test_commands import refused, run
 
 INTERFACE = Interface(sketch=True, size_multiple=8)
 

@@ -21,9 +21,9 @@ import typer
 from inpaintrt.runtime.console import command_line, print_json, progress, say
 from inpaintrt.runtime.images import read_picture
 from inpaintrt.runtime.upscale import place_on_grid
-from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, BoolArray, irregular_mask
-from inpaintrt.validation.metrics import fidelity
-from inpaintrt.validation.pictures import find_pictures, fit
+from inpaintrt.validation.cases.images import find_pictures, fit
+from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, BoolArray, irregular_mask
+from inpaintrt.validation.judging.metrics import fidelity
 
 from .inception import Classifier, inception_classifier, inception_score
 from .methods import BASELINES, Method, UInt8Array, checkpoint_method, enlarge_bicubic

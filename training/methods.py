@@ -14,11 +14,11 @@ from skimage.restoration import inpaint_biharmonic
 from torch import Tensor, nn
 
 from inpaintrt.export.checkpoints import load_checkpoint
-from inpaintrt.export.deployed import ImageNetwork, TensorNetwork
 from inpaintrt.export.interface import Interface
 from inpaintrt.export.networks.deepfill_v2 import BASE_LEVELS
 from inpaintrt.export.networks.smooth_fill import SmoothFill
-from inpaintrt.validation.masks import BoolArray
+from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.validation.cases.masks import BoolArray
 
 UInt8Array = NDArray[np.uint8]
 Method = Callable[[UInt8Array, BoolArray], UInt8Array]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from inpaintrt.runtime.upscale import lattice_mask
-from inpaintrt.validation.masks import HOLE_RATIO_BUCKETS, BoolArray, free_form_mask, irregular_mask
+from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, BoolArray, free_form_mask, irregular_mask
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 

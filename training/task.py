@@ -7,8 +7,8 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from inpaintrt.export.deployed import network_inputs, network_picture
 from inpaintrt.export.interface import Interface
+from inpaintrt.export.tracing.deployed import network_inputs, network_picture
 
 from .adversarial import SNPatchDiscriminator, discriminator_loss, generator_loss
 from .config import Stage, TrainingConfig

@@ -10,7 +10,7 @@ from inpaintrt.runtime.console import BAD_VERDICT, command_line, print_json, pro
 from inpaintrt.runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from inpaintrt.validation.report import CandidateReport, ValidationReport
+    from .reports.report import CandidateReport, ValidationReport
 
 
 def validate_engines(
@@ -76,7 +76,7 @@ def validate_engines(
         raise UsageError(f"--junit {junit}: the folder does not exist")
     with progress() as shown:
         shown.start("loading PyTorch and the bundle")
-        from .gate import Extras, validate  # torch loads only where it is used
+        from .run import Extras, validate  # torch loads only where it is used
 
         current = ""
 
@@ -94,12 +94,12 @@ def validate_engines(
         )  # fmt: skip
     _summarise(report, html)
     if gates:
-        from .gates import write_gates  # only where it is asked for
+        from .reports.feature_maps import write_gates  # only where it is asked for
 
         for path in write_gates(Bundle.open(bundle), gates, images, seed):
             say(str(path))
     if junit is not None:
-        from .junit import write_junit
+        from .reports.junit import write_junit
 
         write_junit(report, junit)
     if as_json:
@@ -138,7 +138,7 @@ def _summarise(report: "ValidationReport", html: bool) -> None:
 
 
 def _summarise_candidate(candidate: "CandidateReport") -> None:
-    from .report import describe_check
+    from .reports.report import describe_check
 
     title = candidate.result.upper() if candidate.judged else "compare"
     say(f"{title:8} {candidate.name}{': ' if candidate.reason else ''}{candidate.reason}")

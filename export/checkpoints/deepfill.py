@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from inpaintrt.export.networks import DeepFillV2
 from inpaintrt.runtime.errors import CheckpointError
 
+from ..networks import DeepFillV2
 from .family import LoadedNetwork, StateDict, check_keys_and_shapes, check_types
 
 PARTS = ("coarse", "hallucinate", "attend", "attended", "refine")

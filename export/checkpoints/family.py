@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from inpaintrt.export.interface import Interface
 from inpaintrt.runtime.errors import CheckpointError
+
+from ..interface import Interface
 
 StateDict = Mapping[str, Tensor]
 

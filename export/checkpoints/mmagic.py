@@ -8,8 +8,7 @@ green, red. Where no patch is without a hole, it computes NaN; here the attentio
 from collections.abc import Mapping
 from typing import Any
 
-from inpaintrt.export.networks import DeepFillV2
-
+from ..networks import DeepFillV2
 from .deepfill import load_layers, width_of
 from .family import LoadedNetwork, StateDict, tensors_only
 

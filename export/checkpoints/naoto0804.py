@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime.errors import CheckpointError
 
+from ..networks import PConvUNet
 from .family import LoadedNetwork, StateDict, check_keys_and_shapes, check_types, list_keys, tensors_only
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

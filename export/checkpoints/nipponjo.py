@@ -9,8 +9,7 @@ attention to all; here each picture has its own.
 from collections.abc import Mapping
 from typing import Any
 
-from inpaintrt.export.networks import DeepFillV2
-
+from ..networks import DeepFillV2
 from .deepfill import load_layers, width_of
 from .family import LoadedNetwork, StateDict, tensors_only
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from inpaintrt.export.interface import Interface
-from inpaintrt.export.networks import DeepFillV2, PConvUNet
 from inpaintrt.runtime.errors import CheckpointError
 
+from ..interface import Interface
+from ..networks import DeepFillV2, PConvUNet
 from .family import LoadedNetwork, StateDict, check_keys_and_shapes, check_types, tensors_only
 
 FORMAT = "inpaintrt.checkpoint"

@@ -1,11 +1,15 @@
 """Small helpers over onnx-ir that several passes share."""
 
+import logging
 import math
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from onnx_ir.passes import common
+
+from ..quiet import quiet_loggers
 
 Array = NDArray[Any]
 
@@ -126,3 +130,15 @@ def describe(node: ir.Node) -> str:
 def plane(array: Array, rank: int = 4) -> Array:
     """A per-channel vector [C] as [1,C,1,1], ready to broadcast over [N,C,H,W]."""
     return np.asarray(array).reshape(1, -1, *[1] * (rank - 2))
+
+
+def remove_unused(model: ir.Model) -> ir.Model:
+    """A copy of `model` without nodes and initializers that nothing uses."""
+    return common.RemoveUnusedNodesPass()(model.clone()).model
+
+
+def infer_types(model: ir.Model) -> ir.Model:
+    """A copy of `model` in which types and shapes are filled in where they can be inferred."""
+    # Of a graph with a shape it cannot follow, the pass prints the whole graph.
+    with quiet_loggers([common.ShapeInferencePass.__module__], logging.CRITICAL):
+        return common.ShapeInferencePass()(model.clone()).model

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inpaintrt.export.interface import Interface
-
+from ..interface import Interface
 from .contextual_attention import ContextualAttention
 from .gated_conv import Activation, GatedConv2d, GatedDeconv2d, Padding
 from .smooth_fill import SmoothFill

@@ -5,7 +5,7 @@ Yu et al., "Free-Form Image Inpainting with Gated Convolution" (ICCV 2019), sect
     y = phi(conv_features(x)) * sigmoid(conv_gate(x))
 
 Two forms are in use: one convolution with twice the channels, which is split (the authors' own), and two convolutions
-with a batch norm after the product. `graph/merge_convolutions.py` makes one of two at export.
+with a batch norm after the product. `graph/combine_parallel_convs.py` makes one of two at export.
 """
 
 from collections.abc import Callable

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inpaintrt.export.interface import Interface
-
+from ..interface import Interface
 from .partial_conv import PartialConv2d
 from .smooth_fill import SmoothFill
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from inpaintrt.runtime.bundle import Artifact, Bundle
-from inpaintrt.runtime.errors import BackendError
-
+from ..bundle import Artifact, Bundle
+from ..errors import BackendError
 from . import Backend
 from .gpu import LIBRARIES, load_library, local_target
 from .onnx_runtime import OnnxRuntimeBackend

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from inpaintrt.runtime.errors import BackendError
+from ..errors import BackendError
 
 LIBRARIES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 """Backend name to Python module."""

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintrt.runtime.bundle import Bundle
-from inpaintrt.runtime.errors import BackendError
+from ..bundle import Bundle
+from ..errors import BackendError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 

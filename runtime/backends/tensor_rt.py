@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintrt.runtime.bundle import Artifact, Bundle
-from inpaintrt.runtime.errors import BackendError
-
+from ..bundle import Artifact, Bundle
+from ..errors import BackendError
 from .gpu import load_library, open_device
 
 SHAPES_KEPT = 4

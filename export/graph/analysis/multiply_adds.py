@@ -1,0 +1,66 @@
+"""Multiply-adds of a graph, and the share of them that FP16 does."""
+
+import math
+from collections.abc import Mapping
+
+import onnx_ir as ir
+import onnxscript.optimizer
+
+from ..ir_tools import infer_types
+
+
+def multiply_adds(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> dict[ir.DataType, int]:
+    """Multiply-adds of convolutions and matrix products, by the type they are computed in.
+
+    Args:
+        model: static, or dynamic with its inputs called as in `sizes`.
+        sizes: the shape of each input to count for.
+    """
+    totals: dict[ir.DataType, int] = {}
+    for node in with_sizes(model, sizes).graph:
+        count = count_multiply_adds(node)
+        dtype = node.outputs[0].dtype
+        if count and dtype is not None:
+            totals[dtype] = totals.get(dtype, 0) + count
+    return totals
+
+
+def with_sizes(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> ir.Model:
+    """A copy of `model` with inputs of these shapes, and the shapes of all values that follow from them."""
+    model = model.clone()
+    for value in model.graph.inputs:
+        value.shape = ir.Shape(sizes[str(value.name)])
+    for node in model.graph:
+        for output in node.outputs:
+            output.shape = None
+    # Shapes that a raw trace computes from constants, as those of slices, cannot be inferred before.
+    onnxscript.optimizer.fold_constants(model)
+    return infer_types(model)
+
+
+def half_precision_share(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> float:
+    """Share (0..1) of the multiply-adds that are done in FP16; 0 for a graph without any."""
+    totals = multiply_adds(model, sizes)
+    return totals.get(ir.DataType.FLOAT16, 0) / max(sum(totals.values()), 1)
+
+
+def count_multiply_adds(node: ir.Node) -> int:
+    """Multiply-adds of one node whose shapes are known; 0 for operators that are no convolution or product."""
+    output = _elements(node.outputs[0])
+    if node.op_type == "Conv":
+        return output * _elements(node.inputs[1], skip=1)
+    if node.op_type == "ConvTranspose":
+        return _elements(node.inputs[0]) * _elements(node.inputs[1], skip=1)
+    if node.op_type in ("MatMul", "Gemm"):
+        shape = node.inputs[0].shape if node.inputs[0] is not None else None
+        transposed = "transA" in node.attributes and node.attributes["transA"].as_int()
+        inner = shape[0 if transposed else -1] if shape is not None else 0
+        return output * (inner if isinstance(inner, int) else 0)
+    return 0
+
+
+def _elements(value: ir.Value | None, skip: int = 0) -> int:
+    if value is None or value.shape is None:
+        return 0
+    sizes = list(value.shape)[skip:]
+    return math.prod(size for size in sizes if isinstance(size, int)) if all(isinstance(s, int) for s in sizes) else 0

@@ -1,0 +1,168 @@
+r"""Headroom: FP16 features scaled down by a power of two, exactly undone at the end.
+
+Partial convolution multiplies what little it knows by up to the window size, layer after layer: with one known pixel
+the features of an 8-layer U-Net grow by 1e5 and leave the FP16 range, although no mask sum does. Most such networks are
+positively homogeneous in their image and additive constants together (convolution, ReLU, pooling, resampling,
+concatenation, products with the mask path), so for any `k > 0`::
+
+    network(k * image; k * constants)  =  k * network(image; constants)
+
+Multiplying by a power of two rounds nothing, but what becomes subnormal loses digits, so the factor is no smaller than
+the network needs: its largest feature, probed with the masks that magnify most (`feature_peak`), gets a margin of
+`MARGIN`. A network that stays small gets no headroom. The mask path is not touched.
+"""
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from ..analysis.intervals import LARGEST_FP16
+from ..analysis.mask_path import MaskPath, analyse_mask_path
+from ..ir_tools import FLOATS, add_constant, constant, insert_before
+from ..report import PassReport
+
+MARGIN = 64.0
+"""How much larger than any probed feature a feature may become: images and masks differ from the probed ones."""
+
+SMALLEST_SCALE = 2.0**-12
+"""No more headroom than this: ordinary features near 1 would lose digits."""
+
+UNDONE = "output_without_headroom"
+"""Name of the node that undoes the factor, which must stay FP32."""
+
+LINEAR = frozenset(
+    {
+        "AveragePool", "Cast", "DepthToSpace", "Expand", "Flatten", "Gather", "GlobalAveragePool", "GlobalMaxPool",
+        "Identity", "LeakyRelu", "MaxPool", "Neg", "PRelu", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Relu",
+        "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+"""Operators of one feature operand that commute with a positive factor as they are."""
+
+ADDITIVE = frozenset({"Add", "Clip", "Concat", "Max", "Min", "Sub", "Sum", "Where"})
+"""Operators all of whose values must carry the factor."""
+
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+"""Operators that are linear in one operand, with a constant second one and perhaps a bias, which carries the factor."""
+
+
+def scale_for(peak: float) -> float:
+    """The power of two that features are multiplied by if the largest probed one is `peak`; 1 for no headroom."""
+    if not math.isfinite(peak):
+        return SMALLEST_SCALE
+    excess = peak * MARGIN / LARGEST_FP16
+    return 1.0 if excess <= 1 else max(2.0 ** -math.ceil(math.log2(excess)), SMALLEST_SCALE)
+
+
+def add_headroom(model: ir.Model, scale: float) -> tuple[ir.Model, PassReport]:
+    """Scale the feature path of a copy of `model` (inputs by name, first output `output`) by a power of two.
+
+    A network that is not homogeneous, or that needs no headroom (`scale` 1), is returned as it is; the report says
+    which node is why.
+    """
+    report = PassReport("headroom")
+    model = model.clone()
+    if scale == 1:
+        return model, report
+    graph = model.graph
+    mask_path = analyse_mask_path(model)
+    features = [node for node in graph if any(value in mask_path.image_dependent for value in node.outputs)]
+    for node in features:
+        reason = _reason_against(node, mask_path)
+        if reason is not None:
+            report.refuse(node, reason)
+            return model, report
+    output = graph.outputs[0]
+    if output.producer() not in features:
+        return model, report  # no network between image and picture
+    scaling = _Scaling(graph, mask_path, scale)
+    for node in features:
+        scaling.scale_constants(node)
+    for image in [value for value in graph.inputs if value in mask_path.image_dependent]:  # and the sketch
+        users = [(user, index) for user, index in image.uses() if user in features]  # its shape does not change
+        name = f"{image.name}_with_headroom"
+        scaled = insert_before(features[0], "Mul", [image, scaling.factor], like=image, name=name)
+        for user, index in users:
+            user.replace_input_with(index, scaled)
+    inverse = add_constant(graph, "headroom_inverse", np.array(1 / scale, dtype=np.float32))
+    undo = ir.node("Mul", [output, inverse], num_outputs=1, name=UNDONE)
+    undo.outputs[0].type, undo.outputs[0].shape = output.type, output.shape
+    graph.append(undo)
+    graph.outputs[0] = undo.outputs[0]
+    output.name, undo.outputs[0].name = "output_with_headroom", "output"
+    report.change(undo)
+    return model, report
+
+
+def _reason_against(node: ir.Node, mask_path: MaskPath) -> str | None:
+    """Why a node of the feature path does not commute with a positive factor; None if it does."""
+    operands = [index for index, value in enumerate(node.inputs) if value in mask_path.image_dependent]
+    if node.domain:
+        return f"it is of domain {node.domain}"
+    if node.op_type == "Cast" and node.attributes["to"].as_int() not in FLOATS:
+        return "it turns features into integers"
+    if node.op_type in LINEAR:
+        return None if operands == [0] else "its operand is not the feature alone"
+    if node.op_type in ("Mul", "Div"):
+        if len(operands) != 1:
+            return "it combines two feature values"
+        return None if node.op_type == "Mul" or operands == [0] else "it divides by a feature value"
+    if node.op_type in WEIGHTED:
+        fixed = [constant(value) is not None for value in node.inputs[1:] if value is not None]
+        return None if operands == [0] and all(fixed) else "its weight is not constant"
+    if node.op_type in ADDITIVE:
+        return "its condition depends on the image" if node.op_type == "Where" and 0 in operands else None
+    if node.op_type == "Pad":
+        return None if operands == [0] else "its padding depends on the image"
+    return f"{node.op_type} is not homogeneous"
+
+
+class _Scaling:
+    """Gives the factor to whatever is added to features, once for each value."""
+
+    def __init__(self, graph: ir.Graph, mask_path: MaskPath, scale: float):
+        self.graph = graph
+        self.mask_path = mask_path
+        self.scale = scale
+        self.factor = add_constant(graph, "headroom", np.array(scale, dtype=np.float32))
+        self.scaled: dict[ir.Value, ir.Value] = {}
+
+    def scale_constants(self, node: ir.Node) -> None:
+        for index in self._added_operands(node):
+            value = node.inputs[index]
+            if value is not None and value not in self.mask_path.image_dependent:
+                node.replace_input_with(index, self._scale(node, value))
+
+    def _added_operands(self, node: ir.Node) -> range:
+        if node.op_type in ADDITIVE:
+            return range(1 if node.op_type == "Where" else 0, len(node.inputs))
+        if node.op_type in WEIGHTED or node.op_type == "Pad":
+            return range(2, min(3, len(node.inputs)))
+        return range(0)
+
+    def _scale(self, user: ir.Node, value: ir.Value) -> ir.Value:
+        if value not in self.scaled:
+            array = constant(value)
+            if array is not None:
+                name = f"{value.name}_with_headroom"
+                self.scaled[value] = add_constant(self.graph, name, (array * self.scale).astype(array.dtype))
+            elif (product := _product_with_constant(value)) is not None:
+                # A bias for each channel times a plane: the bias takes the factor, and nothing wide is computed twice.
+                bias, plane = product
+                operands: list[ir.Value | None] = [self._scale(user, bias), plane]
+                self.scaled[value] = insert_before(user, "Mul", operands, like=value)
+            else:
+                self.scaled[value] = insert_before(user, "Mul", [value, self.factor], like=value)
+        return self.scaled[value]
+
+
+def _product_with_constant(value: ir.Value) -> tuple[ir.Value, ir.Value] | None:
+    """The constant and the other factor that `value` is the product of."""
+    node = value.producer()
+    if node is None or node.op_type != "Mul":
+        return None
+    for factor, other in ((node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])):
+        if factor is not None and other is not None and constant(factor) is not None:
+            return factor, other
+    return None

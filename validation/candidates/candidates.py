@@ -1,0 +1,140 @@
+"""Candidates: every artifact of a bundle, on all that can run it here; and PyTorch's own FP16 to compare with."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from inpaintrt.runtime.backends.choice import fitting_engines
+from inpaintrt.runtime.backends.onnx_runtime import check_device, open_session
+from inpaintrt.runtime.bundle import Artifact, Bundle
+
+from ..cases.cases import Reference, TorchReference
+from .strict_fp16 import StrictFp16, add_outputs
+
+PROBES = ("output", "updated_mask")
+
+STRICT = "onnx fp16, every value rounded"
+TORCH_FP16 = "PyTorch fp16, for comparison"
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a candidate gave for a batch: tensors by name, and what was noticed inside where every value is watched."""
+
+    tensors: dict[str, NDArray[Any]]
+    non_finite_at: str | None = None
+    underflow_at: str | None = None
+
+
+class Runner(Protocol):
+    """Runs a candidate on a reference's inputs."""
+
+    def __call__(self, reference: Reference) -> Values:
+        """The values of one batch."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is compared with PyTorch in FP32.
+
+    Args:
+        name: for the reader.
+        precision: `fp32` or `fp16`.
+        artifact: None for PyTorch itself, which is shown for comparison and never judged.
+        shows: the tensors it must give.
+        open: starts it; raises `BackendError` where that is not possible here.
+    """
+
+    name: str
+    precision: str
+    artifact: Artifact | None
+    shows: tuple[str, ...]
+    open: Callable[[], Runner]
+
+
+def find_candidates(bundle: Bundle, torch_reference: TorchReference) -> Iterator[Candidate]:
+    """All candidates of a bundle, those that cannot run here included."""
+    has_mask = bundle.interface.updated_mask_output is not None
+    inner = ("output", "updated_mask") if has_mask else ("output",)
+    everything = tuple(dict.fromkeys((*bundle.interface.outputs, *inner)))
+    for artifact in bundle.artifacts:
+        precision = str(artifact.precision)
+        if artifact.kind == "onnx":
+            for device in ("cpu", "cuda"):
+                yield Candidate(
+                    f"onnx {precision} on onnxruntime {device}", precision, artifact, everything,
+                    lambda artifact=artifact, device=device: _open_onnx(bundle, artifact, device),  # type: ignore[misc]
+                )  # fmt: skip
+            if precision == "fp16":
+                yield Candidate(
+                    STRICT, precision, artifact, everything,
+                    lambda artifact=artifact: _open_strict(bundle, artifact),  # type: ignore[misc]
+                )  # fmt: skip
+        elif artifact.kind == "engine":
+            yield Candidate(
+                f"{artifact.backend} {artifact.backend_version} {precision} for {artifact.target}", precision, artifact,
+                bundle.interface.outputs,
+                lambda artifact=artifact: _open_engine(bundle, artifact),  # type: ignore[misc]
+            )  # fmt: skip
+    yield Candidate(TORCH_FP16, "fp16", None, inner, lambda: _open_torch(torch_reference))
+
+
+def inputs_for(bundle: Bundle, reference: Reference) -> dict[str, NDArray[Any]]:
+    """What the bundle's network takes for a batch, by name; one whose mask is fixed takes none."""
+    batch = reference.batch
+    inputs: dict[str, NDArray[Any]] = {"image": reference.network_image, "mask": reference.network_mask}
+    if bundle.interface.io == "image":
+        inputs = {"image": batch.image, "mask": _any_non_zero(batch.hole)}
+    if reference.network_sketch is not None and batch.sketch is not None:
+        inputs["sketch"] = reference.network_sketch if bundle.interface.io == "tensor" else _any_non_zero(batch.sketch)
+    return {name: inputs[name] for name in bundle.interface.inputs}
+
+
+def _any_non_zero(hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A uint8 mask or sketch whose holes or lines are different non-zero values, each of which means the same."""
+    values = 1 + np.arange(hole.size, dtype=np.int64).reshape(hole.shape) % 255
+    return np.where(hole, values, 0).astype(np.uint8)
+
+
+def _open_onnx(bundle: Bundle, artifact: Artifact, device: str) -> Runner:
+    check_device(device)
+    model = ir.from_proto(onnx.load_from_string(bundle.file(artifact)))
+    add_outputs(model, PROBES)
+    session = open_session(ir.to_proto(model).SerializeToString(), device)
+    names = [value.name for value in session.get_outputs()]
+
+    def run(reference: Reference) -> Values:
+        return Values(dict(zip(names, session.run(names, inputs_for(bundle, reference)), strict=True)))
+
+    return run
+
+
+def _open_strict(bundle: Bundle, artifact: Artifact) -> Runner:
+    strict = StrictFp16(ir.from_proto(onnx.load_from_string(bundle.file(artifact))), PROBES)
+
+    def run(reference: Reference) -> Values:
+        result = strict.run(inputs_for(bundle, reference))
+        return Values(result.outputs, result.first_non_finite, result.first_underflow)
+
+    return run
+
+
+def _open_engine(bundle: Bundle, artifact: Artifact) -> Runner:
+    fitting_engines([artifact], str(artifact.backend))
+    from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend  # only with a GPU
+
+    backend = TensorRTBackend(bundle, artifact)
+
+    def run(reference: Reference) -> Values:
+        return Values(backend.run_tensors(inputs_for(bundle, reference)))
+
+    return run
+
+
+def _open_torch(torch_reference: TorchReference) -> Runner:
+    return lambda reference: Values(dict(torch_reference.run_half(reference.batch)))

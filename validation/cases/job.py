@@ -1,0 +1,86 @@
+"""What a validation works on: a bundle with unaltered files, its network, and the cases to try."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from inpaintrt.export.exporter import evaluating
+from inpaintrt.export.interface import Interface
+from inpaintrt.export.source import check_same_weights, find_again
+from inpaintrt.export.tracing.deployed import TensorNetwork
+from inpaintrt.runtime import bundle as bundles
+from inpaintrt.runtime.bundle import Bundle
+from inpaintrt.runtime.errors import BundleError, UsageError
+
+from ..reports.report import PARITY
+from .cases import Batch, TorchReference, fixed_hole, fixed_mask_batches, make_batches, with_sketches
+from .images import PictureSource, find_pairs, find_pictures
+
+OnProgress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A bundle whose files are unaltered, and the network it was exported from, in evaluation mode."""
+
+    bundle: Bundle
+    reference: TorchReference
+
+
+@contextmanager
+def open_job(
+    bundle: str | Path, *, network: nn.Module | str | None = None, checkpoint: Path | None = None
+) -> Iterator[Job]:
+    """Everything a validation needs; arguments and errors as `validate`."""
+    opened = Bundle.open(bundle)
+    for artifact in opened.artifacts:
+        opened.file(artifact)
+    with bundles.stage(opened.path / bundles.REPORTS, PARITY, b""):
+        pass  # a report that cannot be written is better known before the work than after it
+    if isinstance(network, nn.Module):
+        check_same_weights(network, opened.source)
+    else:
+        network = find_again(opened.source, opened.path, checkpoint, network).network
+    try:
+        tensor_network = TensorNetwork(network, Interface.from_dict(opened.network))
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{opened.path / bundles.DOCUMENT}: {error}; export it again") from None
+    with evaluating(network):
+        yield Job(opened, TorchReference(tensor_network, opened))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cases of a validation, in batches; the seed they were made with; and what they are, in words."""
+
+    batches: tuple[Batch, ...]
+    seed: int
+    words: str
+
+    @property
+    def cases(self) -> int:
+        """How many pictures are compared."""
+        return sum(len(batch.names) for batch in self.batches)
+
+
+def make_plan(bundle: Bundle, images: Path | None, masks: Path | None, seed: int) -> Plan:
+    """The mask corpus, and the user's own pictures and masks; arguments and errors as `validate`."""
+    files = find_pictures(images)
+    words = f"{len(files)} pictures of {images}" if files else "synthetic pictures"
+    source, profile, fixed = PictureSource(files, seed), bundle.interface.profile, fixed_hole(bundle)
+    if fixed is not None:
+        if masks is not None:
+            raise UsageError("--masks: the mask of this bundle is fixed; export it without --fixed-mask to try others")
+        batches = fixed_mask_batches(fixed, source, profile.batch[2])
+        words += ", its fixed mask"
+    else:
+        pairs = find_pairs(masks, files)
+        batches = make_batches(profile, source, seed, pairs)
+        words += ", mask corpus" + (f" and {len(pairs)} masks of {masks}" if pairs else "")
+    if "sketch" in bundle.interface.inputs:
+        batches = with_sketches(batches, seed)
+        words += ", with lines drawn"
+    return Plan(tuple(batches), seed, words)

@@ -1,0 +1,118 @@
+"""The report for people: `report.html`, one self-contained file, and `report.md`.
+
+Nothing is loaded from elsewhere: pictures are PNG in the page, charts are SVG in the page. Results are told by words
+and shapes and not by colour alone; colours are from the palette of Okabe and Ito, which colour-blind people tell apart.
+"""
+
+import base64
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..judging.comparison import ComparedPicture
+from .charts import error_chart, latency_chart
+from .report import PAGES, CandidateReport, ValidationReport, store
+
+TEMPLATES = Path(__file__).parent
+
+MAGNIFIED = 20
+"""Factor on differences in pictures."""
+
+LARGEST_PICTURE = 512
+"""Pixels of a picture's longer side; larger ones are cut to the part that differs most."""
+
+SYMBOLS = {"pass": "✔", "fail": "✘", "not run": "○"}
+
+
+def write_report(report: ValidationReport) -> tuple[Path, Path]:
+    """Write both files into the bundle's `reports/`; their paths."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=lambda name: bool(name and "html" in name), trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {"number": number, "milliseconds": milliseconds, "cell": _markdown_cell}
+    content: dict[str, Any] = {
+        "report": report, "symbols": SYMBOLS, "limits": report.tolerances, "extras": report.extras,
+        "loosened": report.tolerances.limits.loosened(), "counts": _counts(report), "magnified": MAGNIFIED,
+    }  # fmt: skip
+    strips = {candidate.name: [_strip(picture) for picture in candidate.worst] for candidate in report.candidates}
+    charts = {"errors": Markup(error_chart(_shown(report))), "latency": None}
+    if "latency" in report.extras:
+        charts["latency"] = Markup(latency_chart(report.extras["latency"]))
+    html = environment.get_template("report.html.jinja").render(content, strips=strips, charts=charts)
+    markdown = environment.get_template("report.md.jinja").render(content)
+    return store(report.bundle, PAGES[0], html), store(report.bundle, PAGES[1], markdown)
+
+
+def number(value: float | int | None) -> str:
+    """A measured value for a table."""
+    if value is None:
+        return ""
+    if isinstance(value, int) or math.isinf(value):
+        return f"{value}"
+    return f"{value:.2e}" if value and abs(value) < 1e-3 else f"{value:.4g}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Seconds as milliseconds with three digits."""
+    return "" if seconds is None else f"{1000 * seconds:.3g}"
+
+
+def _counts(report: ValidationReport) -> dict[str, int]:
+    results = [candidate.result for candidate in report.candidates if candidate.judged]
+    return {result: results.count(result) for result in ("pass", "fail", "not run")}
+
+
+def _shown(report: ValidationReport) -> list[CandidateReport]:
+    """Candidates that have errors to draw."""
+    return [candidate for candidate in report.candidates if candidate.cases]
+
+
+def _markdown_cell(text: str) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _strip(compared: ComparedPicture) -> dict[str, Any]:
+    """The five pictures of one case, ready for the page."""
+    window = _window(compared)
+    image, hole, expected, found = (
+        each[window] for each in (compared.image, compared.hole, compared.expected, compared.found)
+    )
+    difference = np.abs(found.astype(np.int64) - expected)
+    pictures = {
+        "input": np.where(hole[..., None], np.uint8(255), image),
+        "mask (black = hole)": np.where(hole, np.uint8(0), np.uint8(255)),
+        "PyTorch": expected,
+        "candidate": found,
+        f"difference x{MAGNIFIED}": np.minimum(difference * MAGNIFIED, 255).astype(np.uint8),
+    }
+    return {
+        "metrics": compared.metrics,
+        "cut": compared.hole.shape != hole.shape,
+        "pictures": {title: _data_url(array) for title, array in pictures.items()},
+    }
+
+
+def _window(compared: ComparedPicture) -> tuple[slice, slice]:
+    """The part of a picture that is shown: all of it, or of a large one the part around the largest difference."""
+    difference = np.abs(compared.found.astype(np.int64) - compared.expected).sum(axis=-1)
+    peak = np.unravel_index(int(difference.argmax()), difference.shape)
+    starts = [
+        max(0, min(int(at) - LARGEST_PICTURE // 2, size - LARGEST_PICTURE))
+        for at, size in zip(peak, difference.shape, strict=True)
+    ]
+    vertical, horizontal = (slice(start, start + LARGEST_PICTURE) for start in starts)
+    return vertical, horizontal
+
+
+def _data_url(array: NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,167 @@
+"""What a validation found: the report's content, and how it is stored in the bundle."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inpaintrt.runtime import bundle as bundles
+from inpaintrt.runtime.bundle import Bundle
+
+from ..judging.checks import Check, Result
+from ..judging.comparison import ComparedPicture
+from ..judging.metrics import CaseMetrics, psnr
+from ..judging.tolerances import ChosenTolerances
+
+SCHEMA_VERSION = 2
+PARITY = "parity.json"
+PAGES = ("report.html", "report.md")
+PACKAGES = ("inpaintrt", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorrt", "tensorrt-cu13",
+            "tensorrt-rtx-cu13", "cuda-core")  # fmt: skip
+
+
+@dataclass
+class CandidateReport:
+    """One candidate's result with its checks and cases; `reason` where it could not run or broke.
+
+    Args:
+        name: for the reader.
+        precision: `fp32` or `fp16`.
+        artifact, sha256: the file, and what it holds; None for PyTorch itself.
+        judged: False for what is shown for comparison alone.
+        result, reason: `pass`, `fail` or `not run`, and why.
+        checks, cases: what was checked, and the metrics of each case.
+        worst: the cases that differ most, to look at; not part of `parity.json`.
+        errors: how many composite values in holes differ by 0, 1, 2 ... levels (the last entry: by that or more).
+    """
+
+    name: str
+    precision: str
+    artifact: str | None
+    sha256: str | None
+    judged: bool = True
+    result: Result = "not run"
+    reason: str = ""
+    checks: list[Check] = field(default_factory=list)
+    cases: list[CaseMetrics] = field(default_factory=list)
+    errors: list[int] = field(default_factory=list)
+    worst: list[ComparedPicture] = field(default_factory=list)
+
+    def summary(self) -> dict[str, float] | None:
+        """`max_difference` (0..255) and `psnr` (dB) of the composites in holes over all cases; None without cases."""
+        if not self.cases:
+            return None
+        squared, values = (sum(getattr(c, name) or 0 for c in self.cases) for name in ("squared_error", "hole_values"))
+        return {
+            "max_difference": max(case.max_difference or 0 for case in self.cases),
+            "psnr": psnr(float(squared), int(values)),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry of `parity.json`."""
+        entry = {name: getattr(self, name) for name in ("name", "precision", "artifact", "sha256", "judged", "result",
+                                                        "reason", "errors")}  # fmt: skip
+        lists = {"checks": [asdict(check) for check in self.checks], "cases": [asdict(case) for case in self.cases]}
+        return plain_json(entry | lists)  # type: ignore[no-any-return]
+
+
+@dataclass
+class ValidationReport:
+    """The verdict over all candidates. `passed` is False as soon as one fails, or if none ran.
+
+    Args:
+        bundle: what was validated.
+        candidates: in the order of the bundle's artifacts.
+        tolerances: the limits, and where they are from.
+        seed: of masks and pictures.
+        pictures: what it was validated on, in words.
+        environment: see `environment`.
+    """
+
+    bundle: Bundle
+    candidates: list[CandidateReport]
+    tolerances: ChosenTolerances
+    seed: int
+    pictures: str
+    environment: dict[str, Any]
+    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    extras: dict[str, Any] = field(default_factory=dict)
+    """Parts that were asked for besides: `baseline`, `drift`, `latency`; each plain values, ready for JSON."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether at least one judged candidate ran, none failed, and none got worse than the baseline."""
+        results = [candidate.result for candidate in self.candidates if candidate.judged]
+        worse = self.extras.get("baseline", {}).get("worse", [])
+        return "fail" not in results and "pass" in results and not worse
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `parity.json`."""
+        limits = self.tolerances
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "verdict": "pass" if self.passed else "fail",
+            "created": self.created,
+            "seed": self.seed,
+            "pictures": self.pictures,
+            "source": plain_json(self.bundle.source),
+            "tolerances": asdict(limits.limits),
+            "tolerances_from": {"source": limits.source, "reason": limits.reason},
+            "loosened": [
+                {"name": name, "limit": value, "design": design} for name, value, design in limits.limits.loosened()
+            ],
+            "environment": self.environment,
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+            **plain_json(self.extras),
+        }
+
+
+def describe_check(check: Check) -> str:
+    """One check in words."""
+    value = "" if check.value is None else f" {check.value:.6g}"
+    limit = "" if check.limit is None else f" (limit {check.limit:g})"
+    return f"{check.name}{value}{limit}{': ' if check.reason else ''}{check.reason}"
+
+
+def environment() -> dict[str, Any]:
+    """Python, machine and versions."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system(),
+            "packages": versions}  # fmt: skip
+
+
+def plain_json(value: Any) -> Any:
+    """JSON has no infinity: PSNR without any error becomes the string "inf"."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain_json(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value
+
+
+def store(bundle: Bundle, name: str, content: str | bytes) -> Path:
+    """Write a file of the bundle's `reports/` in one step; its path."""
+    folder = bundle.path / bundles.REPORTS
+    with bundles.stage(folder, name, content.encode() if isinstance(content, str) else content) as staged:
+        staged.replace(folder / name)
+    return folder / name
+
+
+def store_json(bundle: Bundle, name: str, values: Any) -> Path:
+    """As `store`, of plain values."""
+    return store(bundle, name, json.dumps(values, indent=1, allow_nan=False) + "\n")
