@@ -33,15 +33,13 @@ lint: environment
 photos:  ## the photographs the demo checkpoints were trained on, from Debian's packages (needs apt)
 	training/fetch_photos.sh build/photos
 
-train: environment  ## the demo networks, to build/; a quarter of an hour on 2 cores; goes on where it was stopped
+train: environment  ## the demo networks, to build/; about two hours on 2 cores; goes on where it was stopped
 	mkdir -p build
 	$(BIN)/train-inpainter training/demo.yaml -o build/demo.ckpt --resume
 	$(BIN)/train-inpainter training/demo-gated.yaml -o build/demo-gated.ckpt --resume
 
 evaluate: environment  ## the tables of the README; about 3 minutes on 2 cores
-	mkdir -p build
-	git show 3263e40:examples/demo.ckpt > build/earlier.ckpt  # the demo network before these
-	$(BIN)/python -m inpaintrt.training.evaluate build/earlier.ckpt examples/demo.ckpt examples/demo-gated.ckpt --upscale 2,4
+	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt examples/demo-gated.ckpt --upscale 2,4
 
 bench: environment  ## the table of the README: our export against the plain one; idle machine, about 5 minutes
 	$(BIN)/python -m benchmarks.export --rounds 11

@@ -78,7 +78,6 @@ class TrainingConfig:
         gradient_clip: largest norm of the gradients.
         ema_decay: of the averaged weights that are saved.
         precision: as Lightning names it: `bf16-mixed`, `16-mixed`, `32-true`.
-        round_to_half: whether the forward pass rounds as the FP16 graph does (`rounding.py`).
         save_every: steps between two states that a run can be resumed from.
         workers: processes that prepare crops.
         seed: of weights, crops and masks.
@@ -99,7 +98,6 @@ class TrainingConfig:
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
     precision: str = "bf16-mixed"
-    round_to_half: bool = False
     save_every: int = 250
     workers: int = 1
     seed: int = 0

@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
-from torch import Tensor, nn
+from torch import nn
 
 from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.export.interface import Interface
-from inpaintrt.export.networks.deepfill_v2 import BASE_LEVELS
-from inpaintrt.export.networks.smooth_fill import SmoothFill
 from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
 from inpaintrt.validation.cases.masks import BoolArray
 
@@ -50,19 +48,6 @@ def checkpoint_method(checkpoint: Path) -> Method:
     """The `network_method` of a checkpoint."""
     loaded = load_checkpoint(checkpoint)
     return network_method(loaded.network, loaded.interface)
-
-
-class SmoothFillAlone(nn.Module):
-    """The fill that networks with a `smooth_base` add to, as a network."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.base = SmoothFill(BASE_LEVELS)
-
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Fill the holes of `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known; H, W multiples of 64."""
-        picture: Tensor = self.base(image, mask)[0][0]
-        return picture
 
 
 def fill_with_mean(image: UInt8Array, hole: BoolArray) -> UInt8Array:
@@ -110,5 +95,4 @@ BASELINES: dict[str, Method] = {
     "Telea": fill_with_telea,
     "Navier-Stokes": fill_with_navier_stokes,
     "biharmonic": fill_with_biharmonic,
-    "smooth fill": network_method(SmoothFillAlone(), Interface(image_range=(-1.0, 1.0), size_multiple=2**BASE_LEVELS)),
 }

@@ -14,7 +14,6 @@ from .adversarial import SNPatchDiscriminator, discriminator_loss, generator_los
 from .config import Stage, TrainingConfig
 from .features import FeatureNetwork
 from .losses import compose, inpainting_loss
-from .rounding import HalfRounding
 from .schedule import learning_rate, stage_at
 
 
@@ -77,11 +76,7 @@ class InpaintingTask(lightning.LightningModule):
         step = int(self.steps_done)
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        if self.config.round_to_half:
-            with HalfRounding():
-                pictures = self.fill(image, mask)
-        else:
-            pictures = self.fill(image, mask)
+        pictures = self.fill(image, mask)
         # Variances and logarithms of small errors need FP32.
         with torch.autocast(self.device.type, enabled=False):
             loss, terms = self._judge(pictures, image, mask)

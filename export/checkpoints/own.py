@@ -33,7 +33,7 @@ class Own:
         if not isinstance(name, str) or name not in NETWORKS:
             raise CheckpointError(f"holds a network called {name!r}; known are {', '.join(NETWORKS)}")
         try:
-            arguments = dict(content["arguments"])
+            arguments = _without_smooth_base(content["arguments"])
             network = NETWORKS[name](**arguments)
             interface = Interface.from_dict(content["interface"])
         except KeyError as error:
@@ -45,6 +45,17 @@ class Own:
         check_types(weights, ours)
         network.load_state_dict({key: tensor.to(ours[key].dtype) for key, tensor in weights.items()})
         return LoadedNetwork(network.eval(), interface, self.name, arguments)
+
+
+def _without_smooth_base(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments without one that networks had once; those that used it cannot be made any more."""
+    kept = dict(arguments)
+    if kept.pop("smooth_base", False):
+        raise CheckpointError(
+            "its network adds to a smooth fill (smooth_base), which this release no longer has; train it again "
+            "without, or export it with the release that trained it"
+        )
+    return kept
 
 
 def save_checkpoint(

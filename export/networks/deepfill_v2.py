@@ -13,13 +13,9 @@ from torch import Tensor, nn
 from ..interface import Interface
 from .contextual_attention import ContextualAttention
 from .gated_conv import Activation, GatedConv2d, GatedDeconv2d, Padding
-from .smooth_fill import SmoothFill
 
 SIZE_MULTIPLE = 8
 """Three halvings: two in each network, one in the attention."""
-
-BASE_LEVELS = 6
-"""Halvings of the smooth fill."""
 
 
 class DeepFillV2(nn.Module):
@@ -33,8 +29,6 @@ class DeepFillV2(nn.Module):
         guided_refinement: whether the refinement network sees the guide and the mask as well.
         attention_activation: of the layer before the attention.
         attention: arguments of `ContextualAttention`.
-        smooth_base: whether the coarse network adds to a smooth fill (`smooth_fill.py`), which it sees in place of the
-            image, and the refinement to the coarse picture; then neither ends in a tanh. It begins as that fill.
     """
 
     def __init__(
@@ -46,17 +40,15 @@ class DeepFillV2(nn.Module):
         guided_refinement: bool = False,
         attention_activation: Activation = "relu",
         attention: dict[str, Any] | None = None,
-        smooth_base: bool = False,
     ):
         super().__init__()
         refine_width = width if refine_width is None else refine_width
         self.arguments: dict[str, Any] = {
             "width": width, "refine_width": refine_width, "padding": padding, "gated_output": gated_output,
             "guided_refinement": guided_refinement, "attention_activation": attention_activation,
-            "attention": dict(attention or {}), "smooth_base": smooth_base,
+            "attention": dict(attention or {}),
         }  # fmt: skip
-        self.base = SmoothFill(BASE_LEVELS) if smooth_base else None
-        self.size_multiple = 2**BASE_LEVELS if smooth_base else SIZE_MULTIPLE
+        self.size_multiple = SIZE_MULTIPLE
         self.guided_refinement = guided_refinement
         half, double = width // 2, 2 * width
         self.coarse = nn.Sequential(
@@ -75,9 +67,6 @@ class DeepFillV2(nn.Module):
         self.attention = ContextualAttention(**(attention or {}))
         self.attended = nn.Sequential(*(GatedConv2d(double, double, padding=padding) for _ in range(2)))
         self.refine = nn.Sequential(*_decoder(2 * double, refine_width, padding, gated_output))
-        if smooth_base:
-            for parameter in (*self.coarse[-1].parameters(), *self.refine[-1].parameters()):
-                nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor, mask: Tensor, sketch: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Fill the holes of an image.
@@ -92,15 +81,11 @@ class DeepFillV2(nn.Module):
             The pictures [N,3,H,W] of the refinement and of the coarse network, known pixels predicted as well.
         """
         guide = torch.ones_like(mask) if sketch is None else sketch
-        base = image if self.base is None else self.base(image, 1 - mask)[0][0]
-        coarse = self._picture(self.coarse(torch.cat([base, guide, mask], dim=1)), base)
+        coarse = torch.tanh(self.coarse(torch.cat([image, guide, mask], dim=1)))
         pasted = coarse * mask + image * (1 - mask)
         seen = torch.cat([pasted, guide, mask], dim=1) if self.guided_refinement else pasted
         attended = self.attended(self.attention(self.attend(seen), mask))
-        return self._picture(self.refine(torch.cat([self.hallucinate(seen), attended], dim=1)), pasted), coarse
-
-    def _picture(self, result: Tensor, base: Tensor) -> Tensor:
-        return torch.tanh(result) if self.base is None else base + result
+        return torch.tanh(self.refine(torch.cat([self.hallucinate(seen), attended], dim=1))), coarse
 
     def interface(self) -> Interface:
         """The network's `Interface`."""

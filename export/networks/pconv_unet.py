@@ -10,13 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..interface import Interface
 from .partial_conv import PartialConv2d
-from .smooth_fill import SmoothFill
 
 WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
 
@@ -65,8 +63,6 @@ class PConvUNet(nn.Module):
         kernels: encoder kernel sizes, the paper's by default.
         strides: of each encoder layer, 1 or 2; all 2 in the paper. With a first layer of stride 1 the network has
             features at the picture's own size, which fine holes are filled from.
-        smooth_base: whether the network adds to a smooth fill (`smooth_fill.py`), of which each layer of the decoder
-            sees the level of its size. It begins as that fill.
     """
 
     def __init__(
@@ -75,7 +71,6 @@ class PConvUNet(nn.Module):
         widths: Sequence[int] = WIDTHS,
         kernels: Sequence[int] | None = None,
         strides: Sequence[int] | None = None,
-        smooth_base: bool = False,
     ):
         super().__init__()
         kernels = default_kernels(len(widths)) if kernels is None else tuple(kernels)
@@ -89,7 +84,6 @@ class PConvUNet(nn.Module):
             "widths": list(widths),
             "kernels": list(kernels),
             "strides": list(strides),
-            "smooth_base": smooth_base,
         }
         self.strides = strides
         self.size_multiple = math.prod(strides)
@@ -101,18 +95,13 @@ class PConvUNet(nn.Module):
             )
             for i in range(len(widths))
         )  # fmt: skip
-        seen = in_channels + 1 if smooth_base else 0
         self.decoder = nn.ModuleList(
             PartialConvBlock(
-                (channels[i + 1] + seen, channels[i]), channels[i], kernel_size=3, stride=1,
+                (channels[i + 1], channels[i]), channels[i], kernel_size=3, stride=1,
                 batch_norm=i > 0, bias=i == 0, activation=nn.LeakyReLU(0.2) if i > 0 else nn.Identity(),
             )
             for i in reversed(range(len(widths)))
         )  # fmt: skip
-        self.base = SmoothFill(round(math.log2(self.size_multiple)), in_channels) if smooth_base else None
-        if smooth_base:
-            for parameter in self.decoder[-1].parameters():
-                nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Fill the holes of an image.
@@ -124,23 +113,17 @@ class PConvUNet(nn.Module):
         Returns:
             The picture [N,C,H,W], known pixels predicted as well, and the updated mask [N,1,H,W].
         """
-        fills = [] if self.base is None else self.base(image, mask[:, :1])
-        base = fills[0][0] if fills else None
         features, masks = [image], [mask]
         for block in self.encoder:
             output, updated = block(features[-1], masks[-1])
             features.append(output)
             masks.append(updated)
         output, updated = features.pop(), masks.pop()
-        level = len(fills)
         for block, stride in zip(self.decoder, reversed(self.strides), strict=True):
             if stride > 1:
                 output, updated = _enlarge(output, stride), _enlarge(updated, stride)
-                level -= 1
-            if fills:
-                output = torch.cat([output, *(part.to(output.dtype) for part in fills[level])], dim=1)
             output, updated = block([output, features.pop()], [updated, masks.pop()])
-        return output if base is None else output + base, updated
+        return output, updated
 
     def interface(self, **pixel_range: Any) -> Interface:
         """The network's `Interface`; `pixel_range` is `image_range`, or `mean` and `std`, as it was trained."""

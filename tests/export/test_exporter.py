@@ -131,7 +131,6 @@ def test_every_interface_is_inside_the_graph(tmp_path: Path, name: str) -> None:
         (lambda: randomise(EpsilonNetwork(holes=True)), Interface(mask_polarity="hole")),
         (dividing_trained_scale, Interface(mask_channels=3, size_multiple=8)),
         (lambda: randomise(NoMaskPath()), Interface()),
-        (lambda: randomise(PConvUNet(widths=(4, 6, 8), smooth_base=True)), Interface(size_multiple=8)),
     ],
 )
 def test_networks_of_other_authors(tmp_path: Path, make: Any, interface: Interface) -> None:

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from skimage.restoration import inpaint_biharmonic
 
 from benchmarks.networks.partial_conv import ChannelWideUNet, randomise
-from inpaintrt.export.networks import DeepFillV2, PartialConv2d, PConvUNet
-from inpaintrt.export.networks.smooth_fill import SmoothFill
+from inpaintrt.export.networks import PartialConv2d, PConvUNet
 
 
 def by_the_formula(
@@ -147,55 +145,3 @@ def test_a_layer_of_stride_one_keeps_the_pictures_size() -> None:
     assert updated.min() == 1
     with pytest.raises(ValueError, match="as many kernels and strides"):
         PConvUNet(widths=(4, 6, 8), strides=(1, 2))
-
-
-def test_smooth_fill_keeps_what_is_known_and_fills_smoothly() -> None:
-    across, down = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="xy")
-    image = torch.stack([across, down, across * 0 + 0.3])[None]
-    known = torch.ones(1, 1, 64, 64)
-    known[..., 20:40, 10:50] = 0
-    fill = SmoothFill(levels=4)
-    levels = fill(image * known + 9 * (1 - known), known)
-    assert [part.shape[-1] for part, _ in levels] == [inside.shape[-1] for _, inside in levels] == [64, 32, 16, 8]
-    filled = levels[0][0]
-    assert torch.equal(filled * known, image * known)
-    assert (filled - image).abs().max() < 0.1
-    torch.testing.assert_close(filled[:, 2], image[:, 2])
-    nothing = torch.zeros_like(known)
-    assert not any(part.any() for part, _ in fill(image, nothing))
-    one = nothing.clone()
-    one[..., 33, 5] = 1  # one pixel gives the whole picture its colour
-    torch.testing.assert_close(
-        SmoothFill(levels=6)(image, one)[0][0],
-        image[..., 33, 5][..., None, None].expand_as(image),
-        atol=1e-6,
-        rtol=1e-6,
-    )
-
-
-@pytest.mark.parametrize("angle", [0, 30, 45, 90])
-def test_smooth_fill_continues_edges(angle: float) -> None:
-    across, down = np.meshgrid(np.arange(64) - 31.5, np.arange(64) - 31.5)
-    edge = across * np.cos(np.deg2rad(angle)) + down * np.sin(np.deg2rad(angle))
-    image = np.clip(edge, -1, 1)[..., None].repeat(3, axis=-1)
-    hole = np.hypot(across, down) < 9
-    seen = torch.from_numpy(image).permute(2, 0, 1)[None].float()
-    filled = SmoothFill(levels=5)(seen, torch.from_numpy(~hole)[None, None].float())[0][0]
-    errors = [
-        np.abs(result - image)[hole].mean()
-        for result in (filled[0].permute(1, 2, 0).numpy(), inpaint_biharmonic(image, hole, channel_axis=-1))
-    ]
-    assert errors[0] < 0.7 * errors[1]
-
-
-@pytest.mark.parametrize(
-    "network",
-    [PConvUNet(widths=(4, 6), smooth_base=True), DeepFillV2(width=4, smooth_base=True)],
-    ids=["PConvUNet", "DeepFillV2"],
-)
-def test_with_a_smooth_base_a_network_begins_as_the_fill(network: PConvUNet | DeepFillV2) -> None:
-    image, known = torch.rand(1, 3, 64, 64), (torch.rand(1, 1, 64, 64) > 0.3).float()
-    given = known if network.interface().mask_polarity == "valid" else 1 - known
-    output = network.eval()(image * known, given)[0]
-    levels = 6 if isinstance(network, DeepFillV2) else 2
-    torch.testing.assert_close(output, SmoothFill(levels)(image, known)[0][0])
