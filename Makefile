@@ -48,7 +48,7 @@ pictures: environment  ## the pictures of the README
 	$(BIN)/python examples/make_pictures.py
 
 cpp-packages:  ## what runtime/cpp is built and tested with and is not installed, from Debian's packages (needs apt)
-	tests/cpp_packages.sh build/cpp-packages
+	tests/runtime/cpp_packages.sh build/cpp-packages
 
 cpp-check: environment  ## the long checks of runtime/cpp: sanitizers and 10,000 altered bundles; about ten minutes
 	$(BIN)/python -m tests.runtime.cpp_build

@@ -9,7 +9,7 @@ import numpy as np
 
 ABI_VERSION = 1
 
-OK, INVALID_ARGUMENT, BUNDLE_ERROR, BACKEND_ERROR, PICTURE_ERROR = range(5)
+OK, INVALID_ARGUMENT, BUNDLE_ERROR, BACKEND_ERROR, IMAGE_ERROR = range(5)
 DEVICES = {"auto": 0, "cpu": 1, "cuda": 2}
 
 
@@ -38,8 +38,8 @@ class View(ctypes.Structure):
     )
 
 
-class Picture(ctypes.Structure):
-    """inpaintrt_picture."""
+class Task(ctypes.Structure):
+    """inpaintrt_task."""
 
     _fields_ = (("image", View), ("mask", View), ("sketch", View), ("out", View))
 
@@ -61,7 +61,7 @@ class Library:
         self.functions.inpaintrt_last_error.restype = ctypes.c_char_p
         self.functions.inpaintrt_backend.restype = ctypes.c_char_p
         self.functions.inpaintrt_backend.argtypes = [ctypes.c_void_p]
-        self.functions.inpaintrt_inpaint.argtypes = [ctypes.c_void_p, ctypes.POINTER(Picture), ctypes.c_size_t]
+        self.functions.inpaintrt_inpaint.argtypes = [ctypes.c_void_p, ctypes.POINTER(Task), ctypes.c_size_t]
         self.functions.inpaintrt_clone.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]
         self.functions.inpaintrt_close.argtypes = [ctypes.c_void_p]
 
@@ -120,13 +120,13 @@ class CInpainter:
         self.run(list(zip(image, masks, out, sketches, strict=True)))
         return out
 
-    def run(self, pictures: Sequence[tuple[np.ndarray | None, ...]]) -> None:
-        """Fill pictures given as (image, mask, out), or (image, mask, out, sketch)."""
+    def run(self, tasks: Sequence[tuple[np.ndarray | None, ...]]) -> None:
+        """Fill images given as (image, mask, out), or (image, mask, out, sketch)."""
         filled = [
-            Picture(view(image), view(mask), view(sketch[0] if sketch else None), view(out))
-            for image, mask, out, *sketch in pictures
+            Task(view(image), view(mask), view(sketch[0] if sketch else None), view(out))
+            for image, mask, out, *sketch in tasks
         ]
-        array = (Picture * len(filled))(*filled)
+        array = (Task * len(filled))(*filled)
         self.library.check(self.library.functions.inpaintrt_inpaint(self.handle, array, len(filled)))
 
 

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # What runtime/cpp is built and tested with, from Debian's packages, unpacked into a folder: no root, nothing installed.
-# `make cpp-packages` calls it; tests/runtime/test_cpp.py finds what lies there.
+# `make cpp-packages` calls it; tests/runtime/test_cpp.py finds what lies there. With `windows`, what `make cpp-windows`
+# needs beyond that: MinGW-w64, Wine, and the sources of the libraries that Debian does not have for Windows.
 set -euo pipefail
-folder=$(realpath -m "${1:?usage: cpp_packages.sh FOLDER}")
+folder=$(realpath -m "${1:?usage: cpp_packages.sh FOLDER [windows]}")
+kind=${2:-linux}
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 # The first Debian with ONNX Runtime. Only its header is taken from there, which fits any machine.
 newer=trixie
 
 command -v apt-get >/dev/null || {
     echo "no apt-get here: install CMake, Ninja, nlohmann-json, GoogleTest, libpng, libjpeg-turbo and ONNX Runtime's header"
+    [[ $kind == linux ]] || echo "and for Windows: MinGW-w64's g++ (posix threads) and Wine"
     exit 1
 }
 work=$(mktemp -d)
@@ -25,6 +28,9 @@ done
 [[ $codename != "$newer" ]] || rm -f "$work"/sources/newer-*
 printf 'Package: *\nPin: release n=%s*\nPin-Priority: 50\n' "$newer" >"$work/preferences"
 [[ $codename != "$newer" ]] || : >"$work/preferences"
+if [[ $kind == windows ]]; then
+    sed -i 's/^deb /deb-src /p; s/^Types: deb$/Types: deb deb-src/' "$work"/sources/own-*
+fi
 
 apt=(apt-get --quiet=2 -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/sources"
     -o Dir::Etc::Preferences="$work/preferences" -o Dir::Etc::PreferencesParts=/dev/null
@@ -32,10 +38,32 @@ apt=(apt-get --quiet=2 -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourcePart
     Dir::Cache::srcpkgcache= -o APT::Sandbox::User= -o Debug::NoLocking=true)
 "${apt[@]}" update
 # With what these need and this machine lacks.
-"${apt[@]}" install --download-only --yes --no-install-recommends \
-    nlohmann-json3-dev libgtest-dev libpng-dev libturbojpeg0-dev
+get() {
+    "${apt[@]}" install --download-only --yes --no-install-recommends "$@"
+}
+if [[ $kind == windows ]]; then
+    get g++-mingw-w64-x86-64-posix wine64 nlohmann-json3-dev
+    (cd "$work/archives" && "${apt[@]}" source --download-only --tar-only zlib libpng1.6 libjpeg-turbo googletest)
+else
+    get nlohmann-json3-dev libgtest-dev libpng-dev libturbojpeg0-dev
+fi
 (cd "$work/archives" && "${apt[@]}" download libonnxruntime-dev)
 rm -rf "$folder"
 mkdir -p "$folder"
 for package in "$work"/archives/*.deb; do dpkg -x "$package" "$folder"; done
+for sources in "$work"/archives/*.orig.tar.*; do
+    if [[ -f $sources && $sources != *.asc ]]; then
+        name=${sources##*/}
+        mkdir -p "$folder/sources/${name%%_*}"
+        tar --extract --file "$sources" --directory "$folder/sources/${name%%_*}" --strip-components=1
+    fi
+done
+# Debian's Wine expects to lie in /usr: its links, and the script that starts its server.
+find "$folder" -type l -lname '/usr/*' -print0 | while IFS= read -r -d '' link; do
+    ln -sfn "$folder$(readlink "$link")" "$link"
+done
+if [[ -f $folder/usr/lib/wine/wineserver ]]; then
+    # shellcheck disable=SC2016 # expanded where it runs
+    sed -i 's|=/usr/lib/wine/|="$(dirname "$(realpath "$0")")"/|' "$folder/usr/lib/wine/wineserver"
+fi
 echo "unpacked into $folder: $(cd "$work/archives" && ls ./*.deb | tr '\n' ' ')"

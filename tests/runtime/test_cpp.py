@@ -112,7 +112,7 @@ def test_same_bytes_with_a_fixed_mask(library: c_interface.Library, network: PCo
                 python(image, mask)
             with pytest.raises(c_interface.CError) as wrong_in_cpp:
                 cpp(image, mask)
-            assert wrong_in_cpp.value.code == c_interface.PICTURE_ERROR
+            assert wrong_in_cpp.value.code == c_interface.IMAGE_ERROR
             assert str(wrong_in_cpp.value) == str(wrong.value)
 
 
@@ -223,17 +223,17 @@ def program(built: Path) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_the_program_fills_a_photo_as_the_command_does(
+def test_the_program_fills_an_image_as_the_command_does(
     program: Path, shared_bundle: Bundle, tmp_path: Path, suffix: str
 ) -> None:
     image, hole = random_picture(90, 70)
-    photo, mask, out = tmp_path / f"photo{suffix}", tmp_path / "mask.png", tmp_path / "out.png"
-    Image.fromarray(image).save(photo)
+    image_file, mask, out = tmp_path / f"image{suffix}", tmp_path / "mask.png", tmp_path / "out.png"
+    Image.fromarray(image).save(image_file)
     Image.fromarray(hole.astype(np.uint8) * 255).save(mask)
-    _check(program, shared_bundle.path, photo, mask, out)
+    _check(program, shared_bundle.path, image_file, mask, out)
     with Inpainter(shared_bundle.path, device="cpu") as python:
-        assert (np.array(Image.open(out)) == python(np.array(Image.open(photo)), hole)).all()
-    finished = cpp_build.run(program, shared_bundle.path, photo, tmp_path / "none.png", out)
+        assert (np.array(Image.open(out)) == python(np.array(Image.open(image_file)), hole)).all()
+    finished = cpp_build.run(program, shared_bundle.path, image_file, tmp_path / "none.png", out)
     assert finished.returncode == 2
     assert finished.stdout.splitlines()[-1] == f"error: {tmp_path / 'none.png'}: cannot be opened"
 
@@ -242,20 +242,20 @@ def test_the_program_takes_a_sketch(program: Path, shared_bundle: Bundle, tmp_pa
     interface = Interface(sketch=True, size_multiple=8)
     export_onnx(Guided(), tmp_path / "guided", interface=interface, dynamic=(32, 64, 96))
     image, hole = random_picture(90, 70)
-    pictures = {"photo": image, "mask": hole, "lines": np.roll(hole, 1, axis=1)}
-    for name, pixels in pictures.items():
-        Image.fromarray(pixels if name == "photo" else pixels.astype(np.uint8) * 255).save(tmp_path / f"{name}.png")
-    photo, mask, lines = (tmp_path / f"{name}.png" for name in pictures)
+    planes = {"image": image, "mask": hole, "lines": np.roll(hole, 1, axis=1)}
+    for name, pixels in planes.items():
+        Image.fromarray(pixels if name == "image" else pixels.astype(np.uint8) * 255).save(tmp_path / f"{name}.png")
+    image_file, mask, lines = (tmp_path / f"{name}.png" for name in planes)
     out = tmp_path / "out.png"
     with Inpainter(tmp_path / "guided", device="cpu") as python:
-        _check(program, "--sketch", lines, tmp_path / "guided", photo, mask, out)
-        assert (np.array(Image.open(out)) == python(image, hole, sketch=pictures["lines"])).all()
-        _check(program, tmp_path / "guided", photo, mask, out)
+        _check(program, "--sketch", lines, tmp_path / "guided", image_file, mask, out)
+        assert (np.array(Image.open(out)) == python(image, hole, sketch=planes["lines"])).all()
+        _check(program, tmp_path / "guided", image_file, mask, out)
         assert (np.array(Image.open(out)) == python(image, hole)).all()
-        assert (python(image, hole) != python(image, hole, sketch=pictures["lines"])).any()
+        assert (python(image, hole) != python(image, hole, sketch=planes["lines"])).any()
     for command, words in (
-        ((shared_bundle.path, photo, mask, out, "--sketch", lines), "this bundle's network takes no sketch"),
-        ((shared_bundle.path, photo, mask, out, "--sketch"), "usage: inpaintrt-cli [--sketch LINES] BUNDLE IMAGE"),
+        ((shared_bundle.path, image_file, mask, out, "--sketch", lines), "this bundle's network takes no sketch"),
+        ((shared_bundle.path, image_file, mask, out, "--sketch"), "usage: inpaintrt-cli [--sketch LINES] BUNDLE IMAGE"),
     ):
         finished = cpp_build.run(program, *command)
         assert finished.returncode == 2

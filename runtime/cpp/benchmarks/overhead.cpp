@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "backends/choice.hpp"
-#include "bundle.hpp"
+#include "bundle/opened.hpp"
 #include "filler.hpp"
 
 namespace {
@@ -71,13 +71,13 @@ struct Measured {
 };
 
 Measured measure(const detail::DeployedInterface& interface, std::unique_ptr<detail::Runner> runner,
-                 const Picture& picture, int rounds) {
+                 const Task& task, int rounds) {
     Clock::duration in_run{};
     detail::Filler filler(interface, std::nullopt, std::make_unique<TimedRunner>(std::move(runner), in_run));
     std::vector<double> runs, rests;
     for (int round = -2; round < rounds; ++round) {  // two to warm up
         const auto start = Clock::now();
-        filler.fill({picture});
+        filler.fill({task});
         const auto whole = Clock::now() - start;
         if (round < 0) continue;
         runs.push_back(microseconds(in_run));
@@ -112,12 +112,12 @@ int main(int count, char** arguments) try {
     std::mt19937 random(0);
     for (std::uint8_t& value : image) value = static_cast<std::uint8_t>(random());
     for (std::uint8_t& value : mask) value = random() % 4 == 0 ? 255 : 0;
-    const Picture picture{{image.data(), size, size, 0}, {mask.data(), size, size, 0}, {out.data(), size, size, 0}, {}};
+    const Task task{{image.data(), size, size, 0}, {mask.data(), size, size, 0}, {out.data(), size, size, 0}, {}};
 
     const detail::Bundle bundle = detail::Bundle::open(arguments[1]);
     detail::Chosen chosen = detail::choose_backend(bundle, {});
-    const Measured real = measure(bundle.interface, std::move(chosen.runner), picture, rounds);
-    const Measured idle = measure(bundle.interface, std::make_unique<IdleRunner>(), picture, 20 * rounds);
+    const Measured real = measure(bundle.interface, std::move(chosen.runner), task, rounds);
+    const Measured idle = measure(bundle.interface, std::make_unique<IdleRunner>(), task, 20 * rounds);
     std::cout << "{\"backend\": \"" << chosen.choice.name << "\", \"run\": " << real.run << ", \"rest\": " << real.rest
               << ", \"idle_rest\": " << idle.rest << ", \"copies\": " << measure_copies(image, mask, out, 20 * rounds)
               << "}\n";

@@ -47,7 +47,7 @@ function(inpaintrt_tensor_rt_objects target library headers name hint)
         INPAINTRT_LIBRARY_NAME="${name}" INPAINTRT_LIBRARY_HINT="${hint}"
         $<IF:$<BOOL:${BUILD_SHARED_LIBS}>,INPAINTRT_BUILDING,INPAINTRT_STATIC>)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
-    # Warnings about other people's headers are not ours to mend.
+    # Warnings about other people's headers are not ours to fix.
     target_include_directories(${target} SYSTEM PRIVATE
         ${PROJECT_SOURCE_DIR}/src/backends/cuda_declarations ${headers})
     inpaintrt_compile(${target})

@@ -15,13 +15,13 @@ int main(int count, char** arguments) {
     inpaintrt_options options;
     inpaintrt_default_options(&options);
     options.threads = 1;
-    inpaintrt_picture picture = {
+    inpaintrt_task task = {
         .image = {&pixels[0][0][0], SIZE, SIZE, 0},
         .mask = {&holes[0][0], SIZE, SIZE, 0},
         .out = {&pixels[0][0][0], SIZE, SIZE, 0},
     };
     if (inpaintrt_open(count > 1 ? arguments[1] : "", &options, &inpainter) != INPAINTRT_OK ||
-        inpaintrt_inpaint(inpainter, &picture, 1) != INPAINTRT_OK) {
+        inpaintrt_inpaint(inpainter, &task, 1) != INPAINTRT_OK) {
         fprintf(stderr, "error: %s\n", inpaintrt_last_error());
         return 2;
     }

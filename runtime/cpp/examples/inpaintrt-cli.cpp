@@ -1,4 +1,4 @@
-// inpaintrt-cli [--sketch LINES] BUNDLE IMAGE MASK OUT: fill the holes of a photo. Pictures are PNG or JPEG, 8 bits a
+// inpaintrt-cli [--sketch LINES] BUNDLE IMAGE MASK OUT: fill the holes of an image. Images are PNG or JPEG, 8 bits a
 // channel. MASK is - for a bundle whose mask is fixed; LINES, for one exported with --sketch, are to be followed.
 //
 // Exit codes: 0, or 2 with one line that says what is wrong.
@@ -91,7 +91,7 @@ Pixels decode_jpeg(const Bytes& file) {
 }
 
 void write_jpeg(const std::string& path, const Pixels& pixels) {
-    if (!pixels.alpha.empty()) throw std::runtime_error("JPEG holds no transparency, and the photo has it; write PNG");
+    if (!pixels.alpha.empty()) throw std::runtime_error("JPEG holds no transparency, and the image has it; write PNG");
     const Jpeg jpeg(tjInitCompress(), &tjDestroy);
     unsigned char* data = nullptr;
     unsigned long size = 0;
@@ -123,11 +123,11 @@ struct Plane {  // of a mask or a sketch: 1 where any channel is non-zero
 };
 
 Plane read_plane(const std::string& path) {
-    const Pixels picture = read(path);
-    Plane plane{picture.width, picture.height, Bytes(picture.count())};
-    const int least = picture.lossy ? lossy_mask_threshold : 1;
+    const Pixels pixels = read(path);
+    Plane plane{pixels.width, pixels.height, Bytes(pixels.count())};
+    const int least = pixels.lossy ? lossy_mask_threshold : 1;
     for (std::size_t i = 0; i < plane.values.size(); ++i) {
-        plane.values[i] = *std::max_element(&picture.rgb[3 * i], &picture.rgb[3 * i] + 3) >= least;
+        plane.values[i] = *std::max_element(&pixels.rgb[3 * i], &pixels.rgb[3 * i] + 3) >= least;
     }
     return plane;
 }
@@ -161,12 +161,12 @@ void fill(const Arguments& arguments) {
     const bool png = is_png(out);  // before anything runs
     inpaintrt::Inpainter inpainter(arguments.places[0]);
     std::cerr << "backend: " << inpainter.backend().to_string() << '\n';
-    Pixels photo = read(image);
+    Pixels pixels = read(image);
     const Plane hole = mask == "-" ? Plane{} : read_plane(mask);
     const Plane lines = arguments.sketch.empty() ? Plane{} : read_plane(arguments.sketch);
-    inpainter.inpaint({photo.rgb.data(), photo.width, photo.height}, hole.view(),
-                      {photo.rgb.data(), photo.width, photo.height}, lines.view());  // in place
-    png ? write_png(out, photo) : write_jpeg(out, photo);
+    inpainter.inpaint({pixels.rgb.data(), pixels.width, pixels.height}, hole.view(),
+                      {pixels.rgb.data(), pixels.width, pixels.height}, lines.view());  // in place
+    png ? write_png(out, pixels) : write_jpeg(out, pixels);
 }
 
 }  // namespace

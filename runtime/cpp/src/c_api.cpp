@@ -38,7 +38,7 @@ std::int32_t call(const Work& work) noexcept {
     } catch (const Error& error) {
         return fail(error.code(), error.what());
     } catch (...) {
-        return fail(ErrorCode::Internal, "a defect of inpaintrt");
+        return fail(ErrorCode::Internal, "a bug in inpaintrt");
     }
 }
 
@@ -82,13 +82,13 @@ inpaintrt::MaskView mask(const inpaintrt_view& view) {
     return {view.data, view.width, view.height, view.pitch};
 }
 
-inpaintrt::Picture convert(const inpaintrt_picture& picture) {
-    const inpaintrt_view& image = picture.image;
-    const inpaintrt_mutable_view& out = picture.out;
+inpaintrt::Task convert(const inpaintrt_task& task) {
+    const inpaintrt_view& image = task.image;
+    const inpaintrt_mutable_view& out = task.out;
     return {{image.data, image.width, image.height, image.pitch},
-            mask(picture.mask),
+            mask(task.mask),
             {out.data, out.width, out.height, out.pitch},
-            mask(picture.sketch)};
+            mask(task.sketch)};
 }
 
 }  // namespace
@@ -131,13 +131,13 @@ std::int32_t inpaintrt_clone(const inpaintrt_inpainter* inpainter, inpaintrt_inp
     });
 }
 
-std::int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_picture* pictures, std::size_t count) {
+std::int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks, std::size_t count) {
     return call([&] {
         require(inpainter, "inpainter");
-        if (count != 0) require(pictures, "pictures");
-        std::vector<inpaintrt::Picture> converted(count);
-        std::transform(pictures, pictures + count, converted.begin(),
-                       [](const inpaintrt_picture& picture) { return convert(picture); });
+        if (count != 0) require(tasks, "images");
+        std::vector<inpaintrt::Task> converted(count);
+        std::transform(tasks, tasks + count, converted.begin(),
+                       [](const inpaintrt_task& task) { return convert(task); });
         inpainter->inpainter.inpaint(converted);
     });
 }

@@ -42,27 +42,27 @@ void copy_pixels(const std::uint8_t* from, std::uint8_t* to, std::size_t count) 
 Filler::Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner)
     : interface_(interface), fixed_(fixed), runner_(std::move(runner)) {}
 
-void Filler::fill(const std::vector<Picture>& pictures) {
-    std::vector<CheckedPicture> checked;
+void Filler::fill(const std::vector<Task>& tasks) {
+    std::vector<CheckedTask> checked;
     const bool takes_sketch = interface_.takes("sketch");
-    for (const Picture& picture : pictures) {
-        checked.push_back(check_picture(picture, fixed_, takes_sketch));
-        const CheckedPicture& first = checked.front();
+    for (const Task& task : tasks) {
+        checked.push_back(check_task(task, fixed_, takes_sketch));
+        const CheckedTask& first = checked.front();
         if (checked.back().height != first.height || checked.back().width != first.width) {
-            throw Error(ErrorCode::Picture, "pictures of one call have one size, but one is " +
+            throw Error(ErrorCode::Image, "images of one call have one size, but one is " +
                                                 std::to_string(checked.back().width) + "x" +
                                                 std::to_string(checked.back().height) + " and the first is " +
                                                 std::to_string(first.width) + "x" + std::to_string(first.height));
         }
     }
-    std::vector<const CheckedPicture*> together;
-    for (const CheckedPicture& picture : checked) {
-        if (!fixed_ && !has_hole(picture.mask)) {
-            copy_rows(picture.image, picture.out);
-        } else if (fits(picture)) {
-            together.push_back(&picture);
+    std::vector<const CheckedTask*> together;
+    for (const CheckedTask& task : checked) {
+        if (!fixed_ && !has_hole(task.mask)) {
+            copy_rows(task.image, task.out);
+        } else if (fits(task)) {
+            together.push_back(&task);
         } else {
-            fill_by_windows(picture);
+            fill_by_windows(task);
         }
     }
     const auto most = static_cast<std::size_t>(interface_.profile.batch.largest);
@@ -70,41 +70,41 @@ void Filler::fill(const std::vector<Picture>& pictures) {
         const std::size_t count = std::min(most, together.size() - start);
         std::vector<Input> inputs;
         for (std::size_t i = 0; i < count; ++i) {
-            const CheckedPicture& picture = *together[start + i];
-            inputs.push_back({picture.image, picture.mask, picture.sketch});
+            const CheckedTask& task = *together[start + i];
+            inputs.push_back({task.image, task.mask, task.sketch});
         }
         const Result result = run(inputs);
         for (std::size_t i = 0; i < count; ++i) {
             const Plane<std::uint8_t>& out = together[start + i]->out;
-            copy_rows({result.composite + i * result.picture, out.rows, out.row_bytes, result.pitch}, out);
+            copy_rows({result.composite + i * result.size, out.rows, out.row_bytes, result.pitch}, out);
         }
     }
 }
 
-bool Filler::fits(const CheckedPicture& picture) const {
+bool Filler::fits(const CheckedTask& task) const {
     const Profile& profile = interface_.profile;
-    return static_cast<std::int64_t>(picture.height) <= profile.height.largest &&
-           static_cast<std::int64_t>(picture.width) <= profile.width.largest;
+    return static_cast<std::int64_t>(task.height) <= profile.height.largest &&
+           static_cast<std::int64_t>(task.width) <= profile.width.largest;
 }
 
-void Filler::fill_by_windows(const CheckedPicture& picture) {
-    const Plane<std::uint8_t>& out = picture.out;
-    std::vector<std::uint8_t> hole(picture.height * picture.width);
-    for (std::size_t y = 0; y < picture.height; ++y) {
-        copy_mask(picture.mask.row(y), hole.data() + y * picture.width, picture.width);
+void Filler::fill_by_windows(const CheckedTask& task) {
+    const Plane<std::uint8_t>& out = task.out;
+    std::vector<std::uint8_t> hole(task.height * task.width);
+    for (std::size_t y = 0; y < task.height; ++y) {
+        copy_mask(task.mask.row(y), hole.data() + y * task.width, task.width);
     }
-    copy_rows(picture.image, out);
+    copy_rows(task.image, out);
     const Plane<const std::uint8_t> filled{out.data, out.rows, out.row_bytes, out.pitch};
-    const Plane<const std::uint8_t> unknown{hole.data(), picture.height, picture.width, picture.width};
+    const Plane<const std::uint8_t> unknown{hole.data(), task.height, task.width, task.width};
     const auto fill_window = [&](const Window& window) {
         const auto top = static_cast<std::size_t>(window.area.rows.start);
         const auto left = static_cast<std::size_t>(window.area.columns.start);
         const auto rows = static_cast<std::size_t>(window.area.rows.size());
         const auto columns = static_cast<std::size_t>(window.area.columns.size());
-        const bool has_lines = picture.sketch.data != nullptr;
+        const bool has_lines = task.sketch.data != nullptr;
         const Result result =
             run({{filled.part(top, rows, 3 * left, 3 * columns), unknown.part(top, rows, left, columns),
-                  has_lines ? picture.sketch.part(top, rows, left, columns) : Plane<const std::uint8_t>{}}});
+                  has_lines ? task.sketch.part(top, rows, left, columns) : Plane<const std::uint8_t>{}}});
         for (auto y = static_cast<std::size_t>(window.core.rows.start);
              y < static_cast<std::size_t>(window.core.rows.stop); ++y) {
             const std::uint8_t* patch = result.composite + (y - top) * result.pitch;
@@ -114,7 +114,7 @@ void Filler::fill_by_windows(const CheckedPicture& picture) {
             }
         }
     };
-    for_windows_around_holes(hole, static_cast<std::int64_t>(picture.height), static_cast<std::int64_t>(picture.width),
+    for_windows_around_holes(hole, static_cast<std::int64_t>(task.height), static_cast<std::int64_t>(task.width),
                              interface_.profile.height.largest, interface_.profile.width.largest, fill_window);
 }
 
@@ -124,8 +124,8 @@ Filler::Result Filler::run(const std::vector<Input>& inputs) {
     const auto height = static_cast<std::size_t>(shape.height);
     const auto width = static_cast<std::size_t>(shape.width);
     const std::size_t pixels = height * width;
-    const std::size_t unused = shape.pixels() - inputs.size() * pixels;  // of pictures that only fill up the batch
-    // What is beyond a picture is black and counts as hole.
+    const std::size_t unused = shape.pixels() - inputs.size() * pixels;  // of images that only fill up the batch
+    // What is beyond an image is black and counts as hole.
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         pack(inputs[i].image, buffers.image + i * pixels * 3, height, width * 3, 0, &copy_pixels);
     }
@@ -154,7 +154,7 @@ Shape Filler::padded(std::size_t count, std::size_t height, std::size_t width) c
                       padded_size(width, profile.width, interface_.size_multiple)};
     // Each factor is below 2^32, so the second comparison's product cannot overflow once the first holds.
     if (shape.height > most_pixels / shape.width || shape.batch > most_pixels / (shape.height * shape.width)) {
-        throw Error(ErrorCode::Backend, "the bundle asks for " + std::to_string(shape.batch) + " pictures of " +
+        throw Error(ErrorCode::Backend, "the bundle asks for " + std::to_string(shape.batch) + " images of " +
                                             std::to_string(shape.width) + "x" + std::to_string(shape.height) +
                                             " in one call, over the limit of " +
                                             std::to_string(most_pixels / 1'000'000) + " megapixels");

@@ -1,4 +1,4 @@
-// Pictures of any size through a network of certain sizes: padding, batches and windows. As runtime/inpainter.py.
+// Images of any size through a network of certain sizes: padding, batches and windows. As runtime/inpainter.py.
 #pragma once
 
 #include <memory>
@@ -6,19 +6,20 @@
 #include <vector>
 
 #include "backends/runner.hpp"
-#include "bundle.hpp"
-#include "pixels.hpp"
+#include "bundle/document.hpp"
+#include "inpaintrt/error.hpp"
+#include "views.hpp"
 #include "windows.hpp"
 
 namespace inpaintrt::detail {
 
 class Filler {
 public:
-    /// `fixed` is the size that pictures have if the network's mask is fixed.
+    /// `fixed` is the size that images have if the network's mask is fixed.
     Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner);
 
-    /// Fill pictures of one size. Throws Error(Picture) if they differ in size, or whatever the runner throws.
-    void fill(const std::vector<Picture>& pictures);
+    /// Fill images of one size. Throws Error(Image) if they differ in size, or whatever the runner throws.
+    void fill(const std::vector<Task>& tasks);
 
     const std::optional<Size>& fixed() const { return fixed_; }
 
@@ -26,22 +27,22 @@ public:
     Filler clone() const { return {interface_, fixed_, runner_->clone()}; }
 
 private:
-    /// What one picture of a network's call is made of.
+    /// What one image of a network's call is made of.
     struct Input {
         Plane<const std::uint8_t> image;
         Plane<const std::uint8_t> mask;
         Plane<const std::uint8_t> sketch;
     };
 
-    /// The network's result: rows of `pitch` bytes, `picture` bytes from one picture to the next.
+    /// The network's result: rows of `pitch` bytes, `size` bytes from one image to the next.
     struct Result {
         const std::uint8_t* composite = nullptr;
         std::size_t pitch = 0;
-        std::size_t picture = 0;
+        std::size_t size = 0;
     };
 
-    bool fits(const CheckedPicture& picture) const;
-    void fill_by_windows(const CheckedPicture& picture);
+    bool fits(const CheckedTask& task) const;
+    void fill_by_windows(const CheckedTask& task);
     Result run(const std::vector<Input>& inputs);
     Shape padded(std::size_t count, std::size_t height, std::size_t width) const;
 

@@ -4,7 +4,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "inpaintrt/inpainter.hpp"
+#include "inpaintrt/error.hpp"
 
 namespace inpaintrt::detail {
 
@@ -20,7 +20,7 @@ auto guarded(const Work& work) -> decltype(work()) {
     } catch (const std::length_error&) {
         throw Error(ErrorCode::OutOfMemory, "out of memory: a size is beyond what memory can be");
     } catch (const std::exception& error) {
-        throw Error(ErrorCode::Internal, std::string("a defect of inpaintrt: ") + error.what());
+        throw Error(ErrorCode::Internal, std::string("a bug in inpaintrt: ") + error.what());
     }
 }
 

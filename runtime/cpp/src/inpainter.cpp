@@ -5,7 +5,7 @@
 #include <set>
 
 #include "backends/choice.hpp"
-#include "bundle.hpp"
+#include "bundle/opened.hpp"
 #include "filler.hpp"
 #include "guarded.hpp"
 
@@ -32,13 +32,13 @@ void check(const Options& options) {
     }
 }
 
-/// Refuse a bundle whose network takes or gives something else than this release fills pictures with.
+/// Refuse a bundle whose network takes or gives something else than this release fills images with.
 void check_interface(const detail::Bundle& bundle) {
     const auto refuse = [&](const std::string& what) {
         throw Error(ErrorCode::Backend, detail::text(bundle.path) + ": " + what);
     };
     if (bundle.interface.io != "image") {
-        refuse("was exported with --io tensor; export it with --io image to fill pictures");
+        refuse("was exported with --io tensor; export it with --io image to fill images");
     }
     std::set<std::string> unknown(bundle.interface.inputs.begin(), bundle.interface.inputs.end());
     unknown.erase("image");
@@ -51,8 +51,6 @@ void check_interface(const detail::Bundle& bundle) {
 
 }  // namespace
 
-Error::Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
-Error::~Error() = default;
 
 std::string BackendChoice::to_string() const {
     if (rejected.empty()) return name;
@@ -80,9 +78,9 @@ public:
         return std::make_unique<Implementation>(filler_.clone(), choice_);
     }
 
-    void fill(const std::vector<Picture>& pictures) {
+    void fill(const std::vector<Task>& tasks) {
         const std::lock_guard lock(mutex_);
-        filler_.fill(pictures);
+        filler_.fill(tasks);
     }
 
     const std::optional<detail::Size>& fixed() const { return filler_.fixed(); }
@@ -104,12 +102,12 @@ Inpainter& Inpainter::operator=(Inpainter&& other) noexcept = default;
 
 void Inpainter::inpaint(const ImageView& image, const MaskView& mask, const MutableImageView& out,
                         const MaskView& sketch) {
-    inpaint(std::vector<Picture>{{image, mask, out, sketch}});
+    inpaint(std::vector<Task>{{image, mask, out, sketch}});
 }
 
-void Inpainter::inpaint(const std::vector<Picture>& pictures) {
+void Inpainter::inpaint(const std::vector<Task>& tasks) {
     Implementation& implementation = opened();
-    guarded([&] { implementation.fill(pictures); });
+    guarded([&] { implementation.fill(tasks); });
 }
 
 Inpainter Inpainter::clone() const {

@@ -1,4 +1,4 @@
-// Windows around holes: how a picture larger than the network's largest size is filled. As runtime/windows.py.
+// Windows around holes: how an image larger than the network's largest size is filled. As runtime/windows.py.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct Area {
     Interval columns;
 };
 
-/// A part of a picture, `area`, in which the holes of `core` are to be filled.
+/// A part of an image, `area`, in which the holes of `core` are to be filled.
 struct Window {
     Area area;
     Area core;

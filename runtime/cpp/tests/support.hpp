@@ -1,4 +1,4 @@
-// What the tests share: pictures, a network that can be seen through, and bundles to open.
+// What the tests share: images, a network that can be seen through, and bundles to open.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ namespace inpaintrt::testing {
 
 using Bytes = std::vector<std::uint8_t>;
 
-/// A noise picture and its mask, in memory whose rows may be longer than needed.
+/// A noise image and its mask, in memory whose rows may be longer than needed.
 struct Sample {
     int width;
     int height;
@@ -47,7 +47,7 @@ struct Sample {
     ImageView image_view() const { return {image.data(), width, height, image_pitch}; }
     MaskView mask_view() const { return {mask.data(), width, height, mask_pitch}; }
     MutableImageView out_view() { return {out.data(), width, height, image_pitch}; }
-    Picture picture() { return {image_view(), mask_view(), out_view(), {}}; }
+    Task task() { return {image_view(), mask_view(), out_view(), {}}; }
 
     bool is_hole(int x, int y) const { return mask[static_cast<std::size_t>(y) * mask_pitch + at(x)] != 0; }
     const std::uint8_t* pixel(const Bytes& of, int x, int y) const {
@@ -122,12 +122,12 @@ inline void write_file(const std::filesystem::path& path, const Bytes& content) 
     stream.write(reinterpret_cast<const char*>(content.data()), static_cast<std::streamsize>(content.size()));
 }
 
-/// Tests with real bundles, which tests/cpp_bundles.py makes; skipped where the environment does not name their folder.
+/// Tests with real bundles, which tests/runtime/cpp_build.py makes; skipped where the environment does not name their folder.
 class BundleTest : public ::testing::Test {
 protected:
     void SetUp() override {
         const char* folder = std::getenv("INPAINTRT_TEST_BUNDLES");
-        if (folder == nullptr) GTEST_SKIP() << "INPAINTRT_TEST_BUNDLES names no folder; tests/cpp_bundles.py makes one";
+        if (folder == nullptr) GTEST_SKIP() << "INPAINTRT_TEST_BUNDLES names no folder; tests/runtime/cpp_build.py makes one";
         bundles_ = folder;
     }
 

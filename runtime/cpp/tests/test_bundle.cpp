@@ -1,10 +1,10 @@
 // The loader: what it refuses, and that nothing it is fed brings the process down.
 
-#include "bundle.hpp"
+#include "bundle/opened.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include "parse_bundle.hpp"
+#include "bundle/parsing.hpp"
 #include "support.hpp"
 
 namespace inpaintrt::testing {
@@ -64,33 +64,46 @@ TEST_F(Loader, RefusesMalformedEntries) {
     expect_refused("schema version 2, this release reads 1", [](Json& v) { v["schema_version"] = 2; });
     expect_refused("lacks 'schema_version'", [](Json& v) { v.erase("schema_version"); });
     expect_refused("lacks 'artifacts'", [](Json& v) { v.erase("artifacts"); });
-    expect_refused("leaves the bundle", [](Json& v) { v["artifacts"][0]["path"] = "../outside"; });
-    expect_refused("leaves the bundle", [](Json& v) { v["artifacts"][0]["path"] = "/etc/passwd"; });
-    expect_refused("none that a bundle has", [](Json& v) { v["artifacts"][0]["path"] = "engines/x.engine"; });
-    expect_refused("none that a bundle has", [](Json& v) { v["artifacts"][0]["path"] = "model.onnx"; });
-    expect_refused("is \"short\"", [](Json& v) { v["artifacts"][0]["sha256"] = "short"; });
-    expect_refused("kind \"script\"", [](Json& v) { v["artifacts"][0]["kind"] = "script"; });
-    expect_refused("precision \"int8\"", [](Json& v) { v["artifacts"][0]["precision"] = "int8"; });
-    expect_refused("unknown entry \"surprise\"", [](Json& v) { v["artifacts"][0]["surprise"] = 1; });
-    expect_refused("without backend, version or target", [](Json& v) {
-        v["artifacts"][0]["kind"] = "engine";
-    });
-    expect_refused("of -1 bytes", [](Json& v) { v["artifacts"][0]["bytes"] = -1; });
-    expect_refused("sketch is true, but the inputs are image, mask", [](Json& v) { v["network"]["sketch"] = true; });
-    expect_refused("sketch is 0, but the inputs are image, mask", [](Json& v) { v["network"]["sketch"] = 0; });
-    expect_refused("sketch is false, but the inputs are image, mask, sketch", [](Json& v) {
-        v["interface"]["inputs"].push_back("sketch");
-    });
-    expect_refused("network is []", [](Json& v) { v["network"] = Json::array(); });
-    expect_refused("io is \"sound\"", [](Json& v) { v["interface"]["io"] = "sound"; });
-    expect_refused("positive integer, got 0", [](Json& v) { v["interface"]["size_multiple"] = 0; });
-    expect_refused("positive integer, got 8.0", [](Json& v) { v["interface"]["size_multiple"] = 8.0; });
-    expect_refused("positive integer, got 1844", [](Json& v) { v["interface"]["size_multiple"] = UINT64_MAX; });
-    expect_refused("smallest <= best <= largest", [](Json& v) { v["interface"]["profile"]["height"] = {8, 4, 8}; });
-    expect_refused("width is [8,8]", [](Json& v) { v["interface"]["profile"]["width"] = {8, 8}; });
-    expect_refused("inputs is", [](Json& v) { v["interface"]["inputs"] = {1}; });
-    expect_refused("source is null", [](Json& v) { v["source"] = nullptr; });
-    expect_refused("expected an object", [](Json& v) { v = Json::array(); });
+    expect_refused("lacks 'interface.profile.width'", [](Json& v) { v["interface"]["profile"].erase("width"); });
+    expect_refused("artifacts[0].path is \"../outside\", expected a path inside the bundle",
+                   [](Json& v) { v["artifacts"][0]["path"] = "../outside"; });
+    expect_refused("expected a path inside the bundle", [](Json& v) { v["artifacts"][0]["path"] = "/etc/passwd"; });
+    expect_refused("expected model.<name>.onnx", [](Json& v) { v["artifacts"][0]["path"] = "engines/x.engine"; });
+    expect_refused("expected model.<name>.onnx", [](Json& v) { v["artifacts"][0]["path"] = "model.onnx"; });
+    expect_refused("artifacts[0].sha256 is \"short\", expected 64 hexadecimal digits in lower case",
+                   [](Json& v) { v["artifacts"][0]["sha256"] = "short"; });
+    expect_refused("artifacts[0].kind is \"script\", expected onnx, engine or mask",
+                   [](Json& v) { v["artifacts"][0]["kind"] = "script"; });
+    expect_refused("artifacts[1].precision is \"int8\", expected fp32 or fp16",
+                   [](Json& v) { v["artifacts"][1]["precision"] = "int8"; });
+    expect_refused("lacks 'artifacts[0].precision'", [](Json& v) { v["artifacts"][0].erase("precision"); });
+    expect_refused("artifacts[0].precision is \"fp32\", expected none", [](Json& v) { v["artifacts"][0]["kind"] = "mask"; });
+    expect_refused("artifacts[0] has the unknown key \"surprise\"", [](Json& v) { v["artifacts"][0]["surprise"] = 1; });
+    expect_refused("lacks 'artifacts[0].backend'", [](Json& v) { v["artifacts"][0]["kind"] = "engine"; });
+    expect_refused("artifacts[0].details is [], expected an object",
+                   [](Json& v) { v["artifacts"][0]["details"] = Json::array(); });
+    expect_refused("artifacts[0].bytes is -1, expected an integer of 0 or more",
+                   [](Json& v) { v["artifacts"][0]["bytes"] = -1; });
+    expect_refused("network.sketch is true, expected true where the inputs have sketch, false elsewhere",
+                   [](Json& v) { v["network"]["sketch"] = true; });
+    expect_refused("network.sketch is 0, expected true", [](Json& v) { v["network"]["sketch"] = 0; });
+    expect_refused("network.sketch is false, expected true where",
+                   [](Json& v) { v["interface"]["inputs"].push_back("sketch"); });
+    expect_refused("network is [], expected an object", [](Json& v) { v["network"] = Json::array(); });
+    expect_refused("interface.io is \"sound\", expected image or tensor", [](Json& v) { v["interface"]["io"] = "sound"; });
+    const auto size_multiple = [](const Json& value) { return [=](Json& v) { v["interface"]["size_multiple"] = value; }; };
+    expect_refused("interface.size_multiple is 0, expected a positive integer", size_multiple(0));
+    expect_refused("interface.size_multiple is 8.0, expected a positive integer", size_multiple(8.0));
+    expect_refused("interface.size_multiple is 1844", size_multiple(UINT64_MAX));
+    expect_refused("interface.profile.height is [8,4,8], expected three positive integers, smallest <= best <= largest",
+                   [](Json& v) { v["interface"]["profile"]["height"] = {8, 4, 8}; });
+    expect_refused("interface.profile.width is [8,8], expected three",
+                   [](Json& v) { v["interface"]["profile"]["width"] = {8, 8}; });
+    expect_refused("interface.inputs[0] is 1, expected a text", [](Json& v) { v["interface"]["inputs"] = {1}; });
+    expect_refused("interface.updated_mask_output is 0, expected a positive integer",
+                   [](Json& v) { v["interface"]["updated_mask_output"] = 0; });
+    expect_refused("source is null, expected an object", [](Json& v) { v["source"] = nullptr; });
+    expect_refused("it is [], expected an object", [](Json& v) { v = Json::array(); });
 }
 
 TEST_F(Loader, ReadsTheSizeOfAFixedMask) {
@@ -107,7 +120,7 @@ TEST_F(Loader, ReadsTheSizeOfAFixedMask) {
     expect_error(ErrorCode::Bundle, "a fixed mask larger than its network takes", [&] { wrong.fixed_size(); });
     wrong = bundle;
     for (detail::Artifact& artifact : wrong.artifacts) {
-        if (artifact.kind == "onnx") artifact.kind = "mask";  // whose content is no picture
+        if (artifact.kind == "onnx") artifact.kind = "mask";  // whose content is no image
     }
     expect_error(ErrorCode::Bundle, "is no PNG", [&] { wrong.fixed_size(); });
     for (const char* path : {"fixed_mask.png", "fixed_mask.0123456789ab.png"}) {
@@ -140,7 +153,7 @@ TEST_F(Loader, RefusesLinksOutOfTheBundle) {
     fs::remove(elsewhere);
     fs::rename(bundle / "model.fp32.onnx", elsewhere);
     fs::create_symlink(elsewhere, bundle / "model.fp32.onnx");
-    expect_error(ErrorCode::Bundle, "leaves the bundle", [&] { detail::Bundle::open(bundle); });
+    expect_error(ErrorCode::Bundle, "expected a path inside the bundle", [&] { detail::Bundle::open(bundle); });
 }
 
 TEST_F(Loader, NoticesAlteredAndMissingFiles) {
@@ -216,7 +229,7 @@ TEST_F(Loader, SurvivesAlteredFiles) {
     }
     EXPECT_GT(refused, rounds / 4);
     RecordProperty("refused", refused);
-    std::cout << refused << " of " << rounds << " altered files were refused, the others filled the picture\n";
+    std::cout << refused << " of " << rounds << " altered files were refused, the others filled the image\n";
 }
 
 }  // namespace

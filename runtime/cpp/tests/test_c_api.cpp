@@ -22,7 +22,7 @@ protected:
         return inpaintrt_open(path.c_str(), &options, &inpainter_);
     }
 
-    static inpaintrt_picture picture(Sample& sample) {
+    static inpaintrt_task task(Sample& sample) {
         return {{sample.image.data(), sample.width, sample.height, sample.image_pitch},
                 {sample.mask.data(), sample.width, sample.height, sample.mask_pitch},
                 {},
@@ -41,7 +41,7 @@ TEST_F(CInterface, FillsAsTheCppInterfaceDoes) {
     ASSERT_EQ(open(fixed().string()), INPAINTRT_OK) << inpaintrt_last_error();
     EXPECT_STREQ(inpaintrt_backend(inpainter_), "onnxruntime-cpu fp32");
     Sample sample(50, 61), expected(50, 61);
-    const inpaintrt_picture one = picture(sample);
+    const inpaintrt_task one = task(sample);
     ASSERT_EQ(inpaintrt_inpaint(inpainter_, &one, 1), INPAINTRT_OK) << inpaintrt_last_error();
     EXPECT_STREQ(inpaintrt_last_error(), "");
     Inpainter(fixed(), on_cpu()).inpaint(expected.image_view(), expected.mask_view(), expected.out_view());
@@ -50,7 +50,7 @@ TEST_F(CInterface, FillsAsTheCppInterfaceDoes) {
     inpaintrt_inpainter* clone = nullptr;
     ASSERT_EQ(inpaintrt_clone(inpainter_, &clone), INPAINTRT_OK);
     Sample again(50, 61);
-    const inpaintrt_picture two = picture(again);
+    const inpaintrt_task two = task(again);
     EXPECT_EQ(inpaintrt_inpaint(clone, &two, 1), INPAINTRT_OK);
     EXPECT_EQ(again.out, expected.out);
     inpaintrt_close(clone);
@@ -66,7 +66,7 @@ TEST_F(CInterface, AFixedMaskNeedsNone) {
     ASSERT_EQ(open(fixed_mask().string()), INPAINTRT_OK);
     EXPECT_EQ(inpaintrt_fixed_size(inpainter_, &width, &height), INPAINTRT_OK);
     Sample sample(width, height);
-    inpaintrt_picture one = picture(sample);
+    inpaintrt_task one = task(sample);
     one.mask = {};
     EXPECT_EQ(inpaintrt_inpaint(inpainter_, &one, 1), INPAINTRT_OK) << inpaintrt_last_error();
     expect(inpaintrt_fixed_size(inpainter_, nullptr, &height), INPAINTRT_INVALID_ARGUMENT, "width is NULL");
@@ -83,9 +83,9 @@ TEST_F(CInterface, GivesEveryCodeWithItsWords) {
     expect(inpaintrt_open("x", &options, &inpainter_), INPAINTRT_INVALID_ARGUMENT, "threads is -1");
     ASSERT_EQ(open(fixed().string()), INPAINTRT_OK);
     Sample sample(20, 20);
-    inpaintrt_picture one = picture(sample);
+    inpaintrt_task one = task(sample);
     one.mask.width = 19;
-    expect(inpaintrt_inpaint(inpainter_, &one, 1), INPAINTRT_PICTURE_ERROR, "mask is 19x20");
+    expect(inpaintrt_inpaint(inpainter_, &one, 1), INPAINTRT_IMAGE_ERROR, "mask is 19x20");
     expect(inpaintrt_inpaint(inpainter_, &one, SIZE_MAX), INPAINTRT_OUT_OF_MEMORY, "out of memory");
 }
 
@@ -100,7 +100,7 @@ TEST_F(CInterface, RefusesNullAndForeignOptions) {
     inpaintrt_default_options(nullptr);
     inpaintrt_close(nullptr);
     ASSERT_EQ(open(fixed().string()), INPAINTRT_OK);
-    expect(inpaintrt_inpaint(inpainter_, nullptr, 1), INPAINTRT_INVALID_ARGUMENT, "pictures is NULL");
+    expect(inpaintrt_inpaint(inpainter_, nullptr, 1), INPAINTRT_INVALID_ARGUMENT, "images is NULL");
     expect(inpaintrt_clone(inpainter_, nullptr), INPAINTRT_INVALID_ARGUMENT, "cloned is NULL");
 }
 

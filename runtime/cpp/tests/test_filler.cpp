@@ -41,7 +41,7 @@ TEST(Filler, AnySizeAndPitch) {
         const int width = 1 + static_cast<int>(random() % 200), height = 1 + static_cast<int>(random() % 200);
         Sample sample(width, height, round, round % 5 / 4.0, random() % 3 * 7);
         const Bytes before = sample.image;
-        filler.fill({sample.picture()});
+        filler.fill({sample.task()});
         EXPECT_EQ(sample.image, before);
         expect_inverted(sample, before);
     }
@@ -61,19 +61,19 @@ TEST(Filler, PaddingIsBlackAndCountsAsHole) {
         }
     };
     detail::Filler filler(takes(32, 96, 8, {2, 2, 2}), std::nullopt, std::move(runner));
-    filler.fill({sample.picture()});
+    filler.fill({sample.task()});
     ASSERT_EQ(shapes.size(), 1U);
     EXPECT_TRUE((shapes[0] == detail::Shape{2, 56, 64}));
 }
 
-TEST(Filler, BatchesAreAsLargeAsTheNetworkTakesAndPicturesWithoutHolesAreLeftOut) {
+TEST(Filler, BatchesAreAsLargeAsTheNetworkTakesAndImagesWithoutHolesAreLeftOut) {
     std::vector<detail::Shape> shapes;
     detail::Filler filler(takes(32, 96, 8, {1, 2, 3}), std::nullopt, std::make_unique<InvertingRunner>(&shapes));
     std::vector<Sample> samples;
     for (unsigned seed = 0; seed < 6; ++seed) samples.emplace_back(40, 48, seed, seed == 2 ? 0.0 : 0.4);
-    std::vector<Picture> pictures;
-    for (Sample& sample : samples) pictures.push_back(sample.picture());
-    filler.fill(pictures);
+    std::vector<Task> tasks;
+    for (Sample& sample : samples) tasks.push_back(sample.task());
+    filler.fill(tasks);
     for (const Sample& sample : samples) expect_inverted(sample, sample.image);
     ASSERT_EQ(shapes.size(), 2U);
     EXPECT_EQ(shapes[0].batch, 3);
@@ -82,12 +82,12 @@ TEST(Filler, BatchesAreAsLargeAsTheNetworkTakesAndPicturesWithoutHolesAreLeftOut
     EXPECT_EQ(shapes.size(), 2U);
 }
 
-TEST(Filler, ASmallHoleInALargePictureCostsOneWindow) {
+TEST(Filler, ASmallHoleInALargeImageCostsOneWindow) {
     std::vector<detail::Shape> shapes;
     detail::Filler filler(takes(32, 96, 8), std::nullopt, std::make_unique<InvertingRunner>(&shapes));
     Sample sample(700, 500, 0, 0);
     for (std::size_t y = 300; y < 310; ++y) std::memset(&sample.mask[y * 700 + 400], 9, 20);
-    filler.fill({sample.picture()});
+    filler.fill({sample.task()});
     expect_inverted(sample, sample.image);
     ASSERT_EQ(shapes.size(), 1U);
     EXPECT_TRUE((shapes[0] == detail::Shape{1, 96, 96}));
@@ -97,7 +97,7 @@ TEST(Filler, TheResultMayLieInTheInputs) {
     for (const int size : {60, 150}) {  // in one piece, and in windows
         detail::Filler filler(takes(32, 96, 8), std::nullopt, std::make_unique<InvertingRunner>());
         Sample expected(size, size, 5);
-        filler.fill({expected.picture()});
+        filler.fill({expected.task()});
 
         Sample in_place(size, size, 5);
         filler.fill({{in_place.image_view(), in_place.mask_view(), {in_place.image.data(), size, size, 0}, {}}});
@@ -126,9 +126,9 @@ TEST(Filler, LinesReachTheNetwork) {
     detail::Filler filler(interface, std::nullopt, std::move(runner));
     for (const int size : {40, 61, 150}) {  // as it is, padded, in windows
         Sample sample(size, size, 7, 0.5), lines(size, size, 8, 0.2, 5), without(size, size, 9, 0.5);
-        Picture picture = sample.picture();
-        picture.sketch = lines.mask_view();
-        filler.fill({picture, without.picture()});
+        Task task = sample.task();
+        task.sketch = lines.mask_view();
+        filler.fill({task, without.task()});
         expect_inverted(without, without.image);
         for (int y = 0; y < size; ++y) {
             for (int x = 0; x < size; ++x) {
@@ -140,47 +140,47 @@ TEST(Filler, LinesReachTheNetwork) {
         Bytes over_lines(sample.image.size());  // the result begins where the lines lie
         Sample tight(size, size, 8, 0.2);
         std::copy(tight.mask.begin(), tight.mask.end(), over_lines.begin());
-        picture.sketch = tight.mask_view();
-        filler.fill({picture});
+        task.sketch = tight.mask_view();
+        filler.fill({task});
         const Bytes expected = sample.out;
-        picture.sketch = {over_lines.data(), size, size, 0};
-        picture.out = {over_lines.data(), size, size, 0};
-        filler.fill({picture});
+        task.sketch = {over_lines.data(), size, size, 0};
+        task.out = {over_lines.data(), size, size, 0};
+        filler.fill({task});
         EXPECT_EQ(over_lines, expected);
-        picture.sketch.width = size - 1;
-        expect_error(ErrorCode::Picture, "sketch is " + std::to_string(size - 1), [&] { filler.fill({picture}); });
+        task.sketch.width = size - 1;
+        expect_error(ErrorCode::Image, "sketch is " + std::to_string(size - 1), [&] { filler.fill({task}); });
     }
 }
 
 TEST(Filler, ViewsThatDoNotFitAreRefused) {
     detail::Filler filler(takes(32, 96, 8), std::nullopt, std::make_unique<InvertingRunner>());
-    const auto refused = [&](const std::string& words, const std::function<void(Picture&)>& change) {
+    const auto refused = [&](const std::string& words, const std::function<void(Task&)>& change) {
         Sample sample(40, 30);
-        Picture picture = sample.picture();
-        change(picture);
-        expect_error(ErrorCode::Picture, words, [&] { filler.fill({picture}); });
+        Task task = sample.task();
+        change(task);
+        expect_error(ErrorCode::Image, words, [&] { filler.fill({task}); });
     };
-    refused("image has no data", [](Picture& p) { p.image.data = nullptr; });
-    refused("mask has no data; only a bundle exported with --fixed-mask", [](Picture& p) { p.mask.data = nullptr; });
-    refused("out has no data", [](Picture& p) { p.out.data = nullptr; });
-    refused("image of 0x30 pixels is empty", [](Picture& p) { p.image.width = 0; });
-    refused("image of 40x-1 pixels is empty", [](Picture& p) { p.image.height = -1; });
-    refused("has a pitch of 119 bytes; a row takes 120", [](Picture& p) { p.image.pitch = 119; });
-    refused("has a pitch of 39 bytes; a row takes 40", [](Picture& p) { p.mask.pitch = 39; });
-    refused("is larger than memory can be", [](Picture& p) { p.image.pitch = SIZE_MAX; });
-    refused("mask is 39x30, but the image needs 40x30", [](Picture& p) { p.mask.width = 39; });
-    refused("out is 40x29, but the image needs 40x30", [](Picture& p) { p.out.height = 29; });
-    refused("takes no sketch", [](Picture& p) { p.sketch = p.mask; });
+    refused("image has no data", [](Task& p) { p.image.data = nullptr; });
+    refused("mask has no data; only a bundle exported with --fixed-mask", [](Task& p) { p.mask.data = nullptr; });
+    refused("out has no data", [](Task& p) { p.out.data = nullptr; });
+    refused("image of 0x30 pixels is empty", [](Task& p) { p.image.width = 0; });
+    refused("image of 40x-1 pixels is empty", [](Task& p) { p.image.height = -1; });
+    refused("has a pitch of 119 bytes; a row takes 120", [](Task& p) { p.image.pitch = 119; });
+    refused("has a pitch of 39 bytes; a row takes 40", [](Task& p) { p.mask.pitch = 39; });
+    refused("is larger than memory can be", [](Task& p) { p.image.pitch = SIZE_MAX; });
+    refused("mask is 39x30, but the image needs 40x30", [](Task& p) { p.mask.width = 39; });
+    refused("out is 40x29, but the image needs 40x30", [](Task& p) { p.out.height = 29; });
+    refused("takes no sketch", [](Task& p) { p.sketch = p.mask; });
     Sample small(40, 30), large(41, 30);
-    expect_error(ErrorCode::Picture, "one is 41x30 and the first is 40x30",
-                 [&] { filler.fill({small.picture(), large.picture()}); });
+    expect_error(ErrorCode::Image, "one is 41x30 and the first is 40x30",
+                 [&] { filler.fill({small.task(), large.task()}); });
 }
 
 TEST(Filler, ABundleThatAsksForTooMuchIsRefusedBeforeMemoryIsTaken) {
     detail::Filler filler(takes(100'000, 100'000, 1), std::nullopt, std::make_unique<InvertingRunner>());
     Sample sample(40, 30);
-    expect_error(ErrorCode::Backend, "asks for 1 pictures of 100000x100000 in one call",
-                 [&] { filler.fill({sample.picture()}); });
+    expect_error(ErrorCode::Backend, "asks for 1 images of 100000x100000 in one call",
+                 [&] { filler.fill({sample.task()}); });
 }
 
 }  // namespace

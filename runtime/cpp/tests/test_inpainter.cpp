@@ -43,9 +43,9 @@ TEST_F(InpainterTest, AFixedMaskTakesTheMasksPlace) {
     Sample sample(70, 45), other(70, 46);
     inpainter.inpaint(sample.image_view(), {}, sample.out_view());
     EXPECT_NE(sample.out, sample.image);
-    expect_error(ErrorCode::Picture, "a mask was given, but the mask of this bundle is fixed",
+    expect_error(ErrorCode::Image, "a mask was given, but the mask of this bundle is fixed",
                  [&] { inpainter.inpaint(sample.image_view(), sample.mask_view(), sample.out_view()); });
-    expect_error(ErrorCode::Picture, "the image is 70x46, but the fixed mask of this bundle is for 70x45",
+    expect_error(ErrorCode::Image, "the image is 70x46, but the fixed mask of this bundle is for 70x45",
                  [&] { inpainter.inpaint(other.image_view(), {}, other.out_view()); });
     EXPECT_FALSE(Inpainter(fixed(), on_cpu()).fixed_size().has_value());
 }
@@ -102,11 +102,11 @@ TEST_F(InpainterTest, ClonesRunAtOnce) {
 TEST_F(InpainterTest, ThreadsMayShareAnInstanceAndCloneItMeanwhile) {
     Inpainter inpainter(dynamic(), on_cpu());
     expect_same_from_threads(inpainter, threads, calls, [&](int number, Sample& sample) {
-        const Picture picture = sample.picture();
+        const Task task = sample.task();
         if (number == 0) {
-            inpainter.clone().inpaint({picture});
+            inpainter.clone().inpaint({task});
         } else {
-            inpainter.inpaint({picture});
+            inpainter.inpaint({task});
         }
     });
 }
@@ -221,9 +221,9 @@ TEST_F(InpainterTest, RefusesBundlesItCannotRun) {
 TEST(Guarded, EveryExceptionBecomesAnError) {
     expect_error(ErrorCode::OutOfMemory, "out of memory", [] { detail::guarded([] { throw std::bad_alloc(); }); });
     expect_error(ErrorCode::OutOfMemory, "out of memory", [] { detail::guarded([] { Bytes().reserve(SIZE_MAX); }); });
-    expect_error(ErrorCode::Internal, "a defect of inpaintrt: x",
+    expect_error(ErrorCode::Internal, "a bug in inpaintrt: x",
                  [] { detail::guarded([] { throw std::logic_error("x"); }); });
-    expect_error(ErrorCode::Picture, "y", [] { detail::guarded([] { throw Error(ErrorCode::Picture, "y"); }); });
+    expect_error(ErrorCode::Image, "y", [] { detail::guarded([] { throw Error(ErrorCode::Image, "y"); }); });
 }
 
 }  // namespace

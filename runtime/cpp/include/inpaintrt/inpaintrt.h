@@ -27,12 +27,13 @@ extern "C" {
 /* What functions return. Of an error, inpaintrt_last_error has the words. */
 enum {
     INPAINTRT_OK = 0,
-    INPAINTRT_INVALID_ARGUMENT = 1, /* an option or a call that cannot be meant */
+    INPAINTRT_INVALID_ARGUMENT = 1, /* an option or an argument that makes no sense */
     INPAINTRT_BUNDLE_ERROR = 2,     /* the bundle is missing, malformed, altered or of another release */
     INPAINTRT_BACKEND_ERROR = 3,    /* nothing can run the bundle here, or a run failed */
-    INPAINTRT_PICTURE_ERROR = 4,    /* views that are no picture and mask, or do not fit each other */
+    INPAINTRT_IMAGE_ERROR = 4,      /* views without data, or that do not fit each other */
+    INPAINTRT_PICTURE_ERROR = INPAINTRT_IMAGE_ERROR, /* its former name */
     INPAINTRT_OUT_OF_MEMORY = 5,
-    INPAINTRT_INTERNAL_ERROR = 6 /* a defect of this library */
+    INPAINTRT_INTERNAL_ERROR = 6 /* a bug in this library */
 };
 
 enum { INPAINTRT_DEVICE_AUTO = 0, INPAINTRT_DEVICE_CPU = 1, INPAINTRT_DEVICE_CUDA = 2 };
@@ -53,12 +54,12 @@ typedef struct {
     int32_t device;                  /* INPAINTRT_DEVICE_... */
     int32_t backend;                 /* INPAINTRT_BACKEND_... */
     int32_t gpu;                     /* number of the GPU */
-    int32_t threads;                 /* CPU threads for one picture; 0 leaves it to the backend */
+    int32_t threads;                 /* CPU threads for one image; 0 leaves it to the backend */
     const char* cache_directory;     /* for what TensorRT-RTX compiles; NULL = beside the engine */
     const char* onnxruntime_library; /* ONNX Runtime's shared library; NULL = searched */
 } inpaintrt_options;
 
-/* Pixels in the caller's memory, rows from top to bottom: 3 bytes a pixel (RGB) for pictures, 1 for masks. */
+/* Pixels in the caller's memory, rows from top to bottom: 3 bytes a pixel (RGB) for images, 1 for masks. */
 typedef struct {
     const uint8_t* data; /* NULL = there is none */
     int32_t width;
@@ -73,13 +74,15 @@ typedef struct {
     size_t pitch;
 } inpaintrt_mutable_view;
 
-/* One picture to fill. `out` may be the memory of `image`. */
+/* One image to fill. `out` may be the memory of `image`. */
 typedef struct {
     inpaintrt_view image;
     inpaintrt_view mask;   /* non-zero = hole to fill; none if the bundle's mask is fixed */
     inpaintrt_view sketch; /* non-zero = line; for networks that take a sketch, refused by the others; may be none */
     inpaintrt_mutable_view out;
-} inpaintrt_picture;
+} inpaintrt_task;
+
+typedef inpaintrt_task inpaintrt_picture; /* its former name */
 
 /* INPAINTRT_ABI_VERSION of the library. A program that loads it at run time compares. */
 INPAINTRT_API int32_t inpaintrt_abi_version(void);
@@ -99,11 +102,11 @@ INPAINTRT_API int32_t inpaintrt_open(const char* bundle, const inpaintrt_options
 /* Another instance that shares the weights. Threads may share an instance and take turns; clones run at once. */
 INPAINTRT_API int32_t inpaintrt_clone(const inpaintrt_inpainter* inpainter, inpaintrt_inpainter** cloned);
 
-/* Fill `count` pictures of one size. On an error, what `out` holds is unspecified. */
-INPAINTRT_API int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_picture* pictures,
+/* Fill `count` images of one size. On an error, what `out` holds is unspecified. */
+INPAINTRT_API int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks,
                                         size_t count);
 
-/* The size that pictures must have if the bundle was exported with --fixed-mask, and that go without a mask then; 0 and 0
+/* The size that images must have if the bundle was exported with --fixed-mask, and that go without a mask then; 0 and 0
  * if it takes a mask. */
 INPAINTRT_API int32_t inpaintrt_fixed_size(const inpaintrt_inpainter* inpainter, int32_t* width, int32_t* height);
 

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "../bundle.hpp"
+#include "../bundle/opened.hpp"
 #include "inpaintrt/inpainter.hpp"
 #include "runner.hpp"
 

@@ -1,7 +1,7 @@
 #include "cuda.hpp"
 
 #include "../shared_library.hpp"
-#include "inpaintrt/inpainter.hpp"
+#include "inpaintrt/error.hpp"
 
 namespace inpaintrt::detail {
 namespace {

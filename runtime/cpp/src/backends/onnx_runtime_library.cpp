@@ -3,7 +3,7 @@
 #include <map>
 #include <mutex>
 
-#include "../bundle.hpp"
+#include "../bundle/opened.hpp"
 
 namespace inpaintrt::detail {
 namespace {

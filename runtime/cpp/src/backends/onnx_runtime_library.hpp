@@ -6,12 +6,13 @@
 
 #include <onnxruntime_c_api.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "../shared_library.hpp"
-#include "inpaintrt/inpainter.hpp"
+#include "inpaintrt/error.hpp"
 
 namespace inpaintrt::detail {
 

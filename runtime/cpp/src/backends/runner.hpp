@@ -8,7 +8,7 @@
 
 namespace inpaintrt::detail {
 
-/// Pictures in one call of a network.
+/// Images in one call of a network.
 struct Shape {
     std::int64_t batch = 0;
     std::int64_t height = 0;

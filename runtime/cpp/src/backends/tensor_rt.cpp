@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cuda.hpp"
+#include "inpaintrt/error.hpp"
 #include "tensor_rt_runner.hpp"
 
 namespace inpaintrt::detail {

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "../bundle.hpp"
-#include "inpaintrt/inpainter.hpp"
+#include "../bundle/opened.hpp"
+#include "inpaintrt/options.hpp"
 #include "runner.hpp"
 
 namespace inpaintrt::detail {

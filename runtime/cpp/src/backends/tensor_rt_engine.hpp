@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "../replace_file.hpp"
-#include "inpaintrt/inpainter.hpp"
+#include "inpaintrt/error.hpp"
 #include "tensor_rt_runner.hpp"
 
 // TensorRT-RTX's own headers, whose version numbers start at 1, declare a cache for what it compiles at load time, and

@@ -57,7 +57,7 @@ trt::Dims dims(const std::vector<std::int64_t>& sizes) {
 }
 
 std::string describe(const Shape& shape) {
-    return std::to_string(shape.batch) + " pictures of " + std::to_string(shape.width) + "x" +
+    return std::to_string(shape.batch) + " images of " + std::to_string(shape.width) + "x" +
            std::to_string(shape.height);
 }
 
@@ -173,7 +173,7 @@ std::vector<std::string> library_names() {
 /// Refuse a library whose virtual functions may lie elsewhere than these headers say.
 void check_version(const std::string& name, const std::string& version, int major, int minor) {
     const bool own_headers = is_rtx == (NV_TENSORRT_MAJOR < 10);
-    // Within a major version, TensorRT only adds at the end. What lies where in TensorRT-RTX was compared for 1.7 alone.
+    // Within a major version, TensorRT only adds at the end. What lies where in TensorRT-RTX was only compared for 1.7.
     const bool fits = own_headers ? major == NV_TENSORRT_MAJOR && (!is_rtx || minor >= NV_TENSORRT_MINOR)
                                   : major == 1 && minor == 7;
     if (fits) return;

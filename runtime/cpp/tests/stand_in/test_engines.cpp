@@ -88,7 +88,7 @@ protected:
     fs::path bundle_;
 };
 
-TEST_P(Engines, EveryCallFillsItsOwnPicture) {
+TEST_P(Engines, EveryCallFillsItsOwnImage) {
     Inpainter inpainter(bundle_, on_gpu());
     EXPECT_EQ(inpainter.backend().name, std::string(GetParam()) + " fp16");
     for (unsigned seed = 0; seed < 5; ++seed) {
@@ -184,10 +184,10 @@ TEST_P(Engines, FailuresAreErrorsAndTheNextCallWorks) {
     Sample sample(40, 40), large(96, 96), other(56, 56);
     control_->execution_fails = true;
     const auto run = [&](Sample& of) { inpainter.inpaint(of.image_view(), of.mask_view(), of.out_view()); };
-    expect_error(ErrorCode::Backend, "failed to run on 1 pictures of 40x40", [&] { run(sample); });  // while capturing
-    expect_error(ErrorCode::Backend, "failed to run on 1 pictures of 40x40", [&] { run(sample); });
+    expect_error(ErrorCode::Backend, "failed to run on 1 images of 40x40", [&] { run(sample); });  // while capturing
+    expect_error(ErrorCode::Backend, "failed to run on 1 images of 40x40", [&] { run(sample); });
     control_->execution_fails = false;
-    expect_error(ErrorCode::Backend, "does not take 1 pictures of 96x96", [&] { run(large); });
+    expect_error(ErrorCode::Backend, "does not take 1 images of 96x96", [&] { run(large); });
     control_->memory_runs_out = true;
     expect_error(ErrorCode::Backend, "out of memory (CUDA error 2)", [&] { run(other); });
     control_->memory_runs_out = false;

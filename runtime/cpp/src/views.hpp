@@ -6,8 +6,9 @@
 #include <optional>
 #include <vector>
 
-#include "bundle.hpp"
-#include "inpaintrt/inpainter.hpp"
+#include "bundle/opened.hpp"
+#include "inpaintrt/error.hpp"
+#include "inpaintrt/images.hpp"
 
 namespace inpaintrt::detail {
 
@@ -28,8 +29,8 @@ struct Plane {
     }
 };
 
-/// A picture whose views fit each other.
-struct CheckedPicture {
+/// An image whose views fit each other.
+struct CheckedTask {
     Plane<const std::uint8_t> image;
     Plane<const std::uint8_t> mask;  ///< Without data if the network's mask is fixed.
     Plane<const std::uint8_t> sketch;  ///< Without data where there are no lines.
@@ -39,11 +40,11 @@ struct CheckedPicture {
     std::vector<std::uint8_t> copies;  ///< Of inputs that the result would overwrite before they are read.
 };
 
-/// Throws Error(Picture) with what was found and what is expected.
+/// Throws Error(Image) with what was found and what is expected.
 ///
-/// `fixed` is the size that pictures have if the network's mask is fixed; there must be no mask then, and must be one
+/// `fixed` is the size that images have if the network's mask is fixed; there must be no mask then, and must be one
 /// otherwise. There may be a sketch if the network takes one.
-CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& fixed, bool takes_sketch);
+CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool takes_sketch);
 
 bool has_hole(const Plane<const std::uint8_t>& mask);
 

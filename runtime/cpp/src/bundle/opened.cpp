@@ -1,4 +1,4 @@
-#include "bundle.hpp"
+#include "opened.hpp"
 
 #include <algorithm>
 #include <array>
@@ -6,9 +6,9 @@
 #include <numeric>
 #include <system_error>
 
-#include "inpaintrt/inpainter.hpp"
-#include "parse_bundle.hpp"
-#include "sha256.hpp"
+#include "inpaintrt/error.hpp"
+#include "parsing.hpp"
+#include "../sha256.hpp"
 
 namespace inpaintrt::detail {
 namespace fs = std::filesystem;
@@ -83,10 +83,6 @@ Bundle Bundle::open(const fs::path& path) {
     } catch (const fs::filesystem_error& error) {
         fail(text(path / document_name) + ": is malformed: " + error.code().message() + "; export it again");
     }
-}
-
-bool DeployedInterface::takes(const std::string& input) const {
-    return std::find(inputs.begin(), inputs.end(), input) != inputs.end();
 }
 
 std::optional<Size> Bundle::fixed_size() const {

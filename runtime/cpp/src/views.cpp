@@ -1,4 +1,4 @@
-#include "pixels.hpp"
+#include "views.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -12,17 +12,17 @@ namespace {
 template <typename Byte, typename View>
 Plane<Byte> check_view(const View& view, std::size_t channels, const std::string& name) {
     const std::string size = std::to_string(view.width) + "x" + std::to_string(view.height);
-    if (view.data == nullptr) throw Error(ErrorCode::Picture, name + " has no data");
-    if (view.width < 1 || view.height < 1) throw Error(ErrorCode::Picture, name + " of " + size + " pixels is empty");
+    if (view.data == nullptr) throw Error(ErrorCode::Image, name + " has no data");
+    if (view.width < 1 || view.height < 1) throw Error(ErrorCode::Image, name + " of " + size + " pixels is empty");
     const std::size_t row_bytes = static_cast<std::size_t>(view.width) * channels;
     const std::size_t pitch = view.pitch == 0 ? row_bytes : view.pitch;
     if (pitch < row_bytes) {
-        throw Error(ErrorCode::Picture, name + " of " + size + " pixels has a pitch of " + std::to_string(pitch) +
+        throw Error(ErrorCode::Image, name + " of " + size + " pixels has a pitch of " + std::to_string(pitch) +
                                             " bytes; a row takes " + std::to_string(row_bytes));
     }
     const auto rows = static_cast<std::size_t>(view.height);
     if (pitch > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) / rows) {
-        throw Error(ErrorCode::Picture, name + " of " + size + " pixels with a pitch of " + std::to_string(pitch) +
+        throw Error(ErrorCode::Image, name + " of " + size + " pixels with a pitch of " + std::to_string(pitch) +
                                             " bytes is larger than memory can be");
     }
     return {view.data, rows, row_bytes, pitch};
@@ -31,18 +31,18 @@ Plane<Byte> check_view(const View& view, std::size_t channels, const std::string
 template <typename View>
 void check_size(const View& view, const ImageView& image, const std::string& name) {
     if (view.width == image.width && view.height == image.height) return;
-    throw Error(ErrorCode::Picture, name + " is " + std::to_string(view.width) + "x" + std::to_string(view.height) +
+    throw Error(ErrorCode::Image, name + " is " + std::to_string(view.width) + "x" + std::to_string(view.height) +
                                         ", but the image needs " + std::to_string(image.width) + "x" +
                                         std::to_string(image.height));
 }
 
-void check_fixed(const Picture& picture, const CheckedPicture& checked, const Size& fixed) {
-    if (picture.mask.data != nullptr) {
-        throw Error(ErrorCode::Picture,
+void check_fixed(const Task& task, const CheckedTask& checked, const Size& fixed) {
+    if (task.mask.data != nullptr) {
+        throw Error(ErrorCode::Image,
                     "a mask was given, but the mask of this bundle is fixed; export it without --fixed-mask");
     }
     if (checked.width != fixed.width || checked.height != fixed.height) {
-        throw Error(ErrorCode::Picture, "the image is " + std::to_string(checked.width) + "x" +
+        throw Error(ErrorCode::Image, "the image is " + std::to_string(checked.width) + "x" +
                                             std::to_string(checked.height) + ", but the fixed mask of this bundle is for " +
                                             std::to_string(fixed.width) + "x" + std::to_string(fixed.height));
     }
@@ -63,28 +63,28 @@ Plane<const std::uint8_t> moved(const Plane<const std::uint8_t>& plane, std::uin
 
 }  // namespace
 
-CheckedPicture check_picture(const Picture& picture, const std::optional<Size>& fixed, bool takes_sketch) {
-    if (picture.sketch.data != nullptr && !takes_sketch) {
-        throw Error(ErrorCode::Picture, "this bundle's network takes no sketch; leave it out");
+CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool takes_sketch) {
+    if (task.sketch.data != nullptr && !takes_sketch) {
+        throw Error(ErrorCode::Image, "this bundle's network takes no sketch; leave it out");
     }
-    CheckedPicture checked;
-    checked.image = check_view<const std::uint8_t>(picture.image, 3, "image");
-    checked.out = check_view<std::uint8_t>(picture.out, 3, "out");
-    check_size(picture.out, picture.image, "out");
+    CheckedTask checked;
+    checked.image = check_view<const std::uint8_t>(task.image, 3, "image");
+    checked.out = check_view<std::uint8_t>(task.out, 3, "out");
+    check_size(task.out, task.image, "out");
     checked.height = checked.image.rows;
     checked.width = checked.image.row_bytes / 3;
     if (fixed) {
-        check_fixed(picture, checked, *fixed);
+        check_fixed(task, checked, *fixed);
     } else {
-        if (picture.mask.data == nullptr) {
-            throw Error(ErrorCode::Picture, "mask has no data; only a bundle exported with --fixed-mask has its own");
+        if (task.mask.data == nullptr) {
+            throw Error(ErrorCode::Image, "mask has no data; only a bundle exported with --fixed-mask has its own");
         }
-        checked.mask = check_view<const std::uint8_t>(picture.mask, 1, "mask");
-        check_size(picture.mask, picture.image, "mask");
+        checked.mask = check_view<const std::uint8_t>(task.mask, 1, "mask");
+        check_size(task.mask, task.image, "mask");
     }
-    if (picture.sketch.data != nullptr) {
-        checked.sketch = check_view<const std::uint8_t>(picture.sketch, 1, "sketch");
-        check_size(picture.sketch, picture.image, "sketch");
+    if (task.sketch.data != nullptr) {
+        checked.sketch = check_view<const std::uint8_t>(task.sketch, 1, "sketch");
+        check_size(task.sketch, task.image, "sketch");
     }
     // In place, a pixel is read before it is written; in any other overlap it might not be.
     const bool in_place = checked.image.data == checked.out.data && checked.image.pitch == checked.out.pitch;

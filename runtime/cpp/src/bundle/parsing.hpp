@@ -1,4 +1,4 @@
-// bundle.json to a Bundle. Every entry is checked: a bundle may come from anywhere.
+// bundle.json to a Bundle. Every entry is checked: a bundle may come from anywhere. As runtime/bundle/parsing.py.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "bundle.hpp"
+#include "opened.hpp"
 
 namespace inpaintrt::detail {
 
