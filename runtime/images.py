@@ -59,13 +59,25 @@ def read_picture(path: Path) -> Picture:
     Raises:
         ImageError: if it is missing, unreadable, too large, animated, or of a kind that cannot come back unaltered.
     """
-    image = _open(path)
+    return _to_picture(_open(path), path)
+
+
+def decode_image(content: bytes, name: str, max_pixels: int | None = None) -> Picture:
+    """As `read_picture`, from the content of a file; `name` is for messages.
+
+    Raises:
+        ImageError: as `read_picture`; more than `max_pixels` are refused before they are decoded.
+    """
+    return _to_picture(_decode(io.BytesIO(content), name, max_pixels=max_pixels), name)
+
+
+def _to_picture(image: Image.Image, name: Path | str) -> Picture:
     if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     if image.mode == "1":
         image = image.convert("L")
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise ImageError(f"{path}: has colour mode {image.mode}; convert it to 8-bit RGB or grey first")
+        raise ImageError(f"{name}: has colour mode {image.mode}; convert it to 8-bit RGB or grey first")
     alpha = np.array(image.getchannel("A")) if image.mode in ("LA", "RGBA") else None
     grey = image.mode in ("L", "LA")
     info = {key: image.info[key] for key in ("icc_profile", "exif") if image.info.get(key)}
@@ -81,9 +93,9 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return _hole(_open(path, any_depth=True))
 
 
-def decode_mask(content: bytes, name: str) -> NDArray[np.bool_]:
+def decode_mask(content: bytes, name: str, max_pixels: int | None = None) -> NDArray[np.bool_]:
     """As `read_mask`, from the content of a file; `name` is for messages."""
-    return _hole(_decode(io.BytesIO(content), name, any_depth=True))
+    return _hole(_decode(io.BytesIO(content), name, any_depth=True, max_pixels=max_pixels))
 
 
 def encode_mask(hole: NDArray[np.bool_]) -> bytes:
@@ -111,13 +123,9 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
         OSError: if the file cannot be written.
     """
     check_output_format(path)
-    image = Image.fromarray(rgb)
-    if like.grey:
-        image = image.convert("L")
-    if like.alpha is not None:
-        if path.suffix.lower() in OPAQUE_SUFFIXES:
-            raise ImageError(f"{path}: this format holds no transparency, and the picture has it; write PNG")
-        image.putalpha(Image.fromarray(like.alpha))
+    if like.alpha is not None and path.suffix.lower() in OPAQUE_SUFFIXES:
+        raise ImageError(f"{path}: this format holds no transparency, and the picture has it; write PNG")
+    image = _in_kind_of(like, rgb)
     options: dict[str, Any] = dict(like.info)
     if path.suffix.lower() in (".jpg", ".jpeg"):
         options |= {"quality": 95, "subsampling": 0}
@@ -135,14 +143,38 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
         partial.unlink(missing_ok=True)
 
 
-def check_pixels(path: Path | str, width: int, height: int) -> None:
-    """Refuse a picture of more than `MAX_PIXELS`.
+def encode_png(rgb: NDArray[np.uint8], like: Picture) -> bytes:
+    """A filled image as the content of a PNG, in the kind of the original.
+
+    Raises:
+        ImageError: if its EXIF or colour profile is damaged.
+    """
+    content = io.BytesIO()
+    try:
+        _in_kind_of(like, rgb).save(content, "PNG", **like.info)
+    except (ValueError, struct.error) as error:
+        raise ImageError(f"the result cannot be written as PNG: {error}; remove the image's EXIF data") from None
+    return content.getvalue()
+
+
+def _in_kind_of(like: Picture, rgb: NDArray[np.uint8]) -> Image.Image:
+    image = Image.fromarray(rgb)
+    if like.grey:
+        image = image.convert("L")
+    if like.alpha is not None:
+        image.putalpha(Image.fromarray(like.alpha))
+    return image
+
+
+def check_pixels(path: Path | str, width: int, height: int, max_pixels: int | None = None) -> None:
+    """Refuse an image of more than `max_pixels`, which are `MAX_PIXELS` unless given.
 
     Raises:
         ImageError: naming the size and the limit.
     """
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{path}: {width}x{height} is over the limit of {MAX_PIXELS // 10**6} megapixels")
+    limit = max_pixels or MAX_PIXELS
+    if width * height > limit:
+        raise ImageError(f"{path}: {width}x{height} is over the limit of {limit / 1e6:g} megapixels")
 
 
 def enlarge_alpha(picture: Picture, factor: int) -> Picture:
@@ -181,10 +213,12 @@ def _open(path: Path, any_depth: bool = False) -> Image.Image:
     return _decode(path, path, any_depth)
 
 
-def _decode(source: Path | io.BytesIO, name: Path | str, any_depth: bool) -> Image.Image:
+def _decode(
+    source: Path | io.BytesIO, name: Path | str, any_depth: bool = False, max_pixels: int | None = None
+) -> Image.Image:
     try:
         with _without_pillows_limit(), Image.open(source, formats=FORMATS) as image:
-            _check_before_decoding(name, image, any_depth)
+            _check_before_decoding(name, image, any_depth, max_pixels)
             lossy = image.format in LOSSY_FORMATS or image.info.get("compression") == "jpeg"
             image.load()
             upright = ImageOps.exif_transpose(image)
@@ -209,8 +243,8 @@ def _without_pillows_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_before_decoding(path: Path | str, image: Image.Image, any_depth: bool) -> None:
-    check_pixels(path, image.width, image.height)
+def _check_before_decoding(path: Path | str, image: Image.Image, any_depth: bool, max_pixels: int | None) -> None:
+    check_pixels(path, image.width, image.height, max_pixels)
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         raise ImageError(f"{path}: holds {image.n_frames} pictures; save one of them by itself first")  # type: ignore[attr-defined]
     if any_depth:

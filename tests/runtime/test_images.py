@@ -8,7 +8,7 @@ from PIL import Image
 
 from inpaintrt.runtime import images
 from inpaintrt.runtime.errors import ImageError
-from inpaintrt.runtime.images import read_mask, read_picture, write_picture
+from inpaintrt.runtime.images import decode_image, decode_mask, encode_png, read_mask, read_picture, write_picture
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -123,6 +123,19 @@ def test_pixels_are_limited_before_decoding(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="50x50 is over the limit"):
         read_picture(tmp_path / "big.png")
+
+
+def test_images_come_and_go_without_files(tmp_path: Path) -> None:
+    original = noise(9, 13, 4)
+    Image.fromarray(original).save(tmp_path / "in.png")
+    content = (tmp_path / "in.png").read_bytes()
+    back = decode_image(encode_png(decode_image(content, "in").rgb, decode_image(content, "in")), "back")
+    assert back.alpha is not None
+    assert (np.dstack([back.rgb, back.alpha]) == original).all()
+    with pytest.raises(ImageError, match=r"in: 13x9 is over the limit of 0\.0001 megapixels"):
+        decode_image(content, "in", max_pixels=100)
+    with pytest.raises(ImageError, match="in: 13x9 is over the limit"):
+        decode_mask(content, "in", max_pixels=100)
 
 
 def test_any_non_zero_channel_is_a_hole(tmp_path: Path) -> None:
