@@ -30,8 +30,9 @@ from benchmarks.networks.deepfill import Port, port
 from benchmarks.networks.partial_conv import dividing_trained_scale
 from inpaintrt.export import Interface, export_onnx
 from inpaintrt.export.checkpoints import load_checkpoint
-from inpaintrt.export.exporter import ExportOptions, make_models
+from inpaintrt.export.models import make_models
 from inpaintrt.export.networks.pconv_unet import WIDTHS
+from inpaintrt.export.options import ExportOptions
 from inpaintrt.export.source import from_module, weights_sha256
 from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.export.tracing.trace import trace

@@ -61,7 +61,8 @@ def dynamic_bundle(network: PConvUNet, tmp_path_factory: pytest.TempPathFactory)
 
 def export_checkpoint(checkpoint: Path, output: Path, size: int = 64) -> Bundle:
     """As `export-onnx CHECKPOINT` does."""
-    from inpaintrt.export.exporter import ExportOptions, export_source
+    from inpaintrt.export.exporter import export_source
+    from inpaintrt.export.options import ExportOptions
     from inpaintrt.export.source import from_checkpoint
     from inpaintrt.runtime.bundle import Profile
 

@@ -15,8 +15,10 @@ from benchmarks.networks.partial_conv import EpsilonNetwork, dividing_trained_sc
 from inpaintrt.engines.build import build_engine
 from inpaintrt.engines.store import TENSOR_SHAPES
 from inpaintrt.export import Interface
-from inpaintrt.export.exporter import ExportOptions, ExportReport, make_models
 from inpaintrt.export.graph.analysis.mask_path import analyse_mask_path
+from inpaintrt.export.models import make_models
+from inpaintrt.export.options import ExportOptions
+from inpaintrt.export.report import ExportReport
 from inpaintrt.export.source import from_module
 from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.runtime.bundle import Profile
@@ -134,8 +136,8 @@ def check(name: str, profile: Profile) -> None:
         half = strict.run(feed)
         assert half.first_non_finite is None, f"{case.name}: {half.first_non_finite}"
         assert np.linalg.norm(half.outputs["output"] - expected) / scale < 1e-2, case.name
-    assert report.half_precision is not None
-    kept = [node for node, reason in report.half_precision.kept if "sums or powers" not in reason]
+    assert report.fp16 is not None
+    kept = [node for node, reason in report.fp16.kept if "sums or powers" not in reason]
     assert bool(kept) == (name in UNSAFE), kept
     assert_engine_builds(models["fp16"], profile)
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.func import functional_call
 
-from inpaintrt.export.exporter import padded_mask
+from inpaintrt.export.options import padded_mask
 from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
 from inpaintrt.runtime.bundle import Bundle, Profile
 from inpaintrt.runtime.errors import BundleError

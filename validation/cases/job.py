@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
-from inpaintrt.export.exporter import evaluating
 from inpaintrt.export.interface import Interface
+from inpaintrt.export.models import evaluating
 from inpaintrt.export.source import check_same_weights, find_again
 from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.runtime import bundle as bundles

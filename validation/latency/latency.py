@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inpaintrt.export.exporter import ExportOptions, export_source
+from inpaintrt.export.exporter import export_source
+from inpaintrt.export.options import ExportOptions
 from inpaintrt.export.quiet import quiet_loggers
 from inpaintrt.export.source import from_module
 from inpaintrt.runtime.backends.gpu import local_target

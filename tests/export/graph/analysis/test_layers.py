@@ -9,8 +9,11 @@ from torch.nn import functional as F
 
 from benchmarks.networks.partial_conv import NoMaskPath, dividing_trained_scale, randomise
 from inpaintrt.export import Interface
-from inpaintrt.export.exporter import ExportOptions, ExportReport, export_source, make_models
+from inpaintrt.export.exporter import export_source
 from inpaintrt.export.graph.analysis.cost import measure_cost
+from inpaintrt.export.models import make_models
+from inpaintrt.export.options import ExportOptions
+from inpaintrt.export.report import ExportReport
 from inpaintrt.export.source import from_module
 from inpaintrt.runtime.bundle import Profile
 from tests.export import formulations as f

@@ -1,0 +1,95 @@
+"""The options of `export-onnx`: for each its type, its name if that is not the parameter's, and its help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Argument(help="Checkpoint of a known family; or with --network, its state dict.", show_default=False),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Bundle directory to write.", show_default=False)]
+
+Network = Annotated[
+    str | None,
+    typer.Option(
+        help="A network of your own: FILE.py:FACTORY or package.module:FACTORY; FACTORY() -> nn.Module.",
+        show_default=False,
+    ),
+]
+NetworkArgs = Annotated[
+    str | None, typer.Option(help="Keyword arguments for FACTORY, as a JSON object.", show_default=False)
+]
+
+Size = Annotated[
+    str | None, typer.Option(help="Height x width of a static graph.  [default: 512x512]", show_default=False)
+]
+Dynamic = Annotated[
+    str | None, typer.Option(help="MIN,OPT,MAX height and width instead: numbers, or HxW.", show_default=False)
+]
+Batch = Annotated[str, typer.Option(help="Images at once: N or MIN,OPT,MAX.")]
+FixedMask = Annotated[
+    Path | None,
+    typer.Option(
+        help="Mask of a watermark or logo that never moves, non-zero = hole: the bundle takes no mask, and images "
+        "of this size.  [default: masks of any kind]",
+        show_default=False,
+    ),
+]
+
+InputOutput = Annotated[
+    str, typer.Option(help="image: uint8 image in and out; tensor: the network's own float tensors.")
+]
+Precision = Annotated[str, typer.Option(help="fp32, fp16 or both.")]
+KeepFp32 = Annotated[
+    list[str] | None,
+    typer.Option(help="Node or value (name or pattern) to keep in FP32; repeatable.", show_default=False),
+]
+Optimize = Annotated[
+    bool, typer.Option("--optimize/--no-optimize", help="--no-optimize: torch.onnx.export's own graph, to compare.")
+]
+
+ImageRange = Annotated[
+    str | None,
+    typer.Option(help="What black and white are to the network, such as -1,1.  [default: 0,1]", show_default=False),
+]
+Mean = Annotated[str | None, typer.Option(help="R,G,B mean, with --std.", show_default=False)]
+Std = Annotated[str | None, typer.Option(help="R,G,B standard deviation.", show_default=False)]
+MaskPolarity = Annotated[
+    str | None,
+    typer.Option(
+        help="What 1 means in the network's mask: valid (known) or hole.  [default: valid]", show_default=False
+    ),
+]
+MaskChannels = Annotated[
+    int | None, typer.Option(help="Channels of the network's mask, 1 or 3.  [default: 1]", show_default=False)
+]
+Premask = Annotated[
+    bool | None,
+    typer.Option(
+        "--premask/--no-premask",
+        help="Set holes of the image to 0 before the network.  [default: premask]",
+        show_default=False,
+    ),
+]
+OutputIndex = Annotated[
+    int | None, typer.Option(help="Which output is the filled image.  [default: 0]", show_default=False)
+]
+SizeMultiple = Annotated[
+    int | None, typer.Option(help="Height and width must be multiples of this.  [default: 1]", show_default=False)
+]
+Sketch = Annotated[
+    bool | None,
+    typer.Option(
+        "--sketch/--no-sketch",
+        help="The bundle takes lines that guide the network, whose forward has a third argument 'sketch'.  "
+        "[default: no-sketch]",
+        show_default=False,
+    ),
+]
+
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Show each partial convolution found, and what was done with it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]

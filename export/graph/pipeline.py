@@ -1,0 +1,122 @@
+"""The passes over a graph, in order. This is the list to read, and the list to add a pass to.
+
+A pass takes a model and returns a new one with a report, and changes nothing of what it is given. It is exact: on any
+mask of zeros and ones the new graph computes what the old one did, up to the rounding of FP32. Where it cannot prove
+its precondition it leaves the graph alone and says why in its report.
+
+1. `clean_up`: constants folded, FP64 as FP32, what the trace wrote in a roundabout way written plainly.
+2. `OPTIMISATIONS`: the passes that make every graph smaller and safe, see below.
+3. `fix_mask`, if the mask never changes.
+4. For each precision `fold_upsampling`, whose kernels differ; then for FP16 the conversion of the types.
+5. `add_image_io`, for `--io image`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from inpaintrt.runtime.bundle import Precision
+
+from ..interface import Interface
+from .analysis.multiply_adds import half_precision_share
+from .cleanup.clean_up import clean_up
+from .fp16.convert import Fp16Report, convert_to_fp16
+from .fp16.feature_peak import feature_peak
+from .fp16.headroom import scale_for
+from .passes.collapse_mask_channels import collapse_mask_channels
+from .passes.combine_parallel_convs import combine_parallel_convs
+from .passes.fix_mask import fix_mask
+from .passes.fold_batch_norm import fold_batch_norm
+from .passes.fold_upsampling import Kernels, fold_upsampling
+from .passes.image_io import add_image_io
+from .passes.normalise_mask_ratio import normalise_mask_ratio
+from .passes.sink_upsampling import sink_upsampling
+from .report import PassReport
+
+__all__ = ["OPTIMISATIONS", "Fp16Graph", "Optimised", "add_image_io", "fix_mask", "fold", "optimise", "to_fp16"]
+
+OPTIMISATIONS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
+    collapse_mask_channels,
+    normalise_mask_ratio,
+    fold_batch_norm,
+    combine_parallel_convs,
+    sink_upsampling,
+)
+"""The exact passes over every graph, in order."""
+
+KERNELS: dict[Precision, Kernels] = {"fp32": "as trained", "fp16": "summed"}
+"""FP16 rounds a summed kernel once; the FP32 file does not grow with what its runtime can sum."""
+
+
+@dataclass(frozen=True)
+class Optimised:
+    """A graph after the exact passes.
+
+    Args:
+        model: the result.
+        cleaned: the trace after the first clean-up and before the passes: the layers as they were written.
+        passes: what each pass did.
+    """
+
+    model: ir.Model
+    cleaned: ir.Model
+    passes: list[PassReport]
+
+
+def optimise(traced: ir.Model) -> Optimised:
+    """The exact passes over a raw trace with inputs `image`, `mask` and perhaps `sketch`."""
+    model = cleaned = clean_up(traced)
+    passes = []
+    for optimisation in OPTIMISATIONS:
+        model, done = optimisation(model)
+        passes.append(done)
+    return Optimised(clean_up(model), cleaned, passes)
+
+
+def fold(model: ir.Model, precision: Precision) -> tuple[ir.Model, PassReport]:
+    """The pass whose result depends on the precision of the graph: upsampling folded into convolutions."""
+    return fold_upsampling(model, KERNELS[precision])
+
+
+@dataclass(frozen=True)
+class Fp16Graph:
+    """An FP16 graph, and what was found on the way to it.
+
+    Args:
+        model: the graph.
+        report: which nodes stayed FP32, and why.
+        share: share (0..1) of its multiply-adds that are done in FP16.
+        peak: the largest probed feature of the FP32 graph.
+        scale: the power of two that features are scaled by.
+    """
+
+    model: ir.Model
+    report: Fp16Report
+    share: float
+    peak: float
+    scale: float
+
+
+def to_fp16(
+    model: ir.Model,
+    interface: Interface,
+    shapes: dict[str, tuple[int, int, int, int]],
+    keep_fp32: Sequence[str] = (),
+    hole: NDArray[np.float32] | None = None,
+) -> Fp16Graph:
+    """The FP16 form of an optimised graph, scaled as its largest feature needs.
+
+    Args:
+        model: FP32, optimised.
+        interface: the range of the image and the polarity of the mask.
+        shapes: of its inputs, [N,C,H,W] each.
+        keep_fp32: names or patterns of nodes that stay FP32.
+        hole: the fixed mask [1,1,H,W], 1 = hole, of a model without a `mask`.
+    """
+    peak = feature_peak(model, interface, shapes["image"], hole)
+    scale = scale_for(peak)
+    converted, report = convert_to_fp16(model, keep_fp32, scale)
+    return Fp16Graph(converted, report, half_precision_share(converted, shapes), peak, scale)
