@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
 	&& $(BIN)/pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
 
-.PHONY: demo test lint bench environment photos train evaluate pictures gpu cpp-packages cpp-check clean
+.PHONY: demo test check lint bench environment photos train evaluate pictures gpu cpp-packages cpp-check clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,7 +22,10 @@ environment: $(VENV)/ready
 demo: environment  ## checkpoint -> ONNX -> engines for two GPUs -> parity -> a filled photo
 	$(BIN)/python examples/demo.py
 
-test: environment
+test: environment  ## the tests that take at most a few seconds each
+	$(BIN)/python -m pytest --numprocesses auto -m "not slow"
+
+check: lint  ## lint, types and every test, the slow ones too
 	$(BIN)/python -m pytest --numprocesses auto
 
 lint: environment

@@ -44,7 +44,7 @@ def measure_python(bundle: Path, size: int, rounds: int) -> dict[str, float]:
             inside = time.perf_counter() - start
             return result
 
-        inpaint._backend.run = timed  # type: ignore[method-assign]
+        inpaint._backend.run = timed  # type: ignore[method-assign,assignment]
         for number in range(rounds + 2):
             start = time.perf_counter()
             inpaint(image, mask)

@@ -20,14 +20,13 @@ import numpy as np
 import torch
 
 from benchmarks.export import RESULTS
-from benchmarks.networks.deepfill import trained_scale
+from benchmarks.networks.deepfill import random_images, trained_scale
 from inpaintrt.export import export_onnx
 from inpaintrt.export.networks import DeepFillV2
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.backends.onnx_runtime import open_session
 from inpaintrt.validation import validate
 from inpaintrt.validation.judging.metrics import relative_l2
-from tests.export.networks.test_deepfill_v2 import picture
 
 LARGE = 1024
 
@@ -44,7 +43,7 @@ def errors(network: DeepFillV2, bundle: Bundle, cases: list[tuple[int, int]]) ->
     session = open_session(bundle.file(bundle.onnx("fp32")), "cpu")
     found = {}
     for size, count in cases:
-        image, mask = picture(size, size, count)
+        image, mask = random_images(size, size, count)
         with torch.no_grad():
             expected = network(image, mask)[0].numpy()
         output = session.run(["output"], {"image": image.numpy(), "mask": mask.numpy()})[0]

@@ -16,6 +16,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal
@@ -103,7 +104,7 @@ def measure(name: str, size: int, layers: int, rounds: int, threads: int) -> dic
                 feed = {"image": image, "mask": mask}
                 error = relative_l2(session.run(["output"], feed)[0], expected)
                 place = title if device == "cpu" else f"{title}, CUDA"
-                candidates[place] = lambda session=session, feed=feed: session.run(["output"], feed)
+                candidates[place] = partial(session.run, ["output"], feed)
                 rows[place] = {"bytes": model.bytes, "sha256": model.sha256, "relative_l2": error}
             if "fp16" in bundle.precisions():
                 rows[title]["fp16"] = bundle.onnx("fp16").details

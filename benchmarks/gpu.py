@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ from benchmarks.networks.partial_conv import randomise
 from inpaintrt.export import export_onnx
 from inpaintrt.export.interface import Interface
 from inpaintrt.runtime.backends.gpu import LIBRARIES, local_target
-from inpaintrt.runtime.bundle import Bundle, Profile
+from inpaintrt.runtime.bundle import Profile
 from inpaintrt.runtime.console import COULD_NOT_RUN, OK, command_line, say
 from inpaintrt.runtime.errors import BackendError, InpaintrtError
 from inpaintrt.validation.cases.cases import make_batches
@@ -128,13 +129,11 @@ def run_family(benchmark: Benchmark, family: str, target: str | None) -> None:
     # Without a GPU the steps are rehearsed at the smallest size.
     sizes, batches = (SIZES, BATCHES) if target else ((SIZES[0],) * 3, (BATCHES[0],) * 3)
 
-    def export() -> Bundle:
-        return export_onnx(network, folder, interface=interface, dynamic=sizes, batch=batches)
-
+    export = partial(export_onnx, network, folder, interface=interface, dynamic=sizes, batch=batches)
     if benchmark.step(f"{family}: export", export) is None:
         return
     for backend in LIBRARIES:
-        benchmark.step(f"{family}: {backend} engine", lambda backend=backend: build(benchmark, folder, backend))
+        benchmark.step(f"{family}: {backend} engine", partial(build, benchmark, folder, backend))
     cases = None if target else REHEARSED
     benchmark.step(f"{family}: validation", lambda: entry.update(validate_family(folder, network, cases)))
     for name, result, reason in entry.get("validation", []):

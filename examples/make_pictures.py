@@ -68,7 +68,8 @@ def main() -> None:
     contact_sheet().save(HERE.parent / "docs" / "mask-corpus.png", optimize=True)
     filled_photos().save(HERE.parent / "docs" / "held-out.jpg", quality=90)
     photo = np.array(skimage.data.chelsea())
-    hole = irregular_mask(*photo.shape[:2], (0.1, 0.2), np.random.default_rng(SEED))
+    height, width = photo.shape[:2]
+    hole = irregular_mask(height, width, (0.1, 0.2), np.random.default_rng(SEED))
     Image.fromarray(photo).save(HERE / "photo.png", optimize=True)
     Image.fromarray(hole).save(HERE / "mask.png", optimize=True)
     if not BUNDLE.exists():

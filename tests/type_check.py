@@ -11,6 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("export", "engines", "runtime", "validation", "training")
+PROGRAMS = ("benchmarks", "examples")
+IMPORTED = ("tests",)
+"""Not checked, only imported by what is."""
 
 
 def main() -> int:
@@ -20,9 +23,11 @@ def main() -> int:
         parent.mkdir()
         for name in PACKAGES:
             (parent / name).symlink_to(ROOT / name, target_is_directory=True)
-        command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--namespace-packages",
-                   "--explicit-package-bases", "--cache-dir", str(ROOT / ".mypy_cache"), "inpaintrt"]  # fmt: skip
-        return subprocess.run(command, cwd=folder, check=False).returncode
+        for name in (*PROGRAMS, *IMPORTED):
+            (Path(folder) / name).symlink_to(ROOT / name, target_is_directory=True)
+        layout = ["--namespace-packages", "--explicit-package-bases", "--cache-dir", str(ROOT / ".mypy_cache")]
+        command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), *layout]
+        return subprocess.run([*command, "inpaintrt", *PROGRAMS], cwd=folder, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 gates and attention. None of it shares code with the package; `Interface` says how they are called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaintrt.export import Interface
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"elu": F.elu, "relu": torch.relu, "none": nn.Identity()}
 
 
 def put(root: nn.Module, path: str, module: nn.Module) -> nn.Module:
@@ -138,8 +140,8 @@ class Original(nn.Module):
             x = self.get_submodule(f"{layer.path}.conv")(x)
             gates = None
             if layer.gated:
-                x, gates = x.split(layer.channels, dim=1)
-            x = {"elu": F.elu, "relu": torch.relu, "none": nn.Identity()}[layer.activation](x)
+                x, gates = torch.split(x, layer.channels, dim=1)
+            x = ACTIVATIONS[layer.activation](x)
             if gates is not None:
                 x = x * gates.sigmoid()
         return x
@@ -264,3 +266,13 @@ def port(width: int = 48) -> Port:
     network = Port(width)
     trained_scale(network)
     return network
+
+
+def random_images(height: int, width: int, count: int = 3) -> tuple[Tensor, Tensor]:
+    """Images [count,3,height,width] in -1..1 and a mask for each, 1 = hole; the first has a hole at the border."""
+    generator = torch.Generator().manual_seed(1)
+    image = 2 * torch.rand(count, 3, height, width, generator=generator) - 1
+    mask = torch.zeros(count, 1, height, width)
+    for index in range(count):
+        mask[index, :, 9 * index : 9 * index + height // 3, width // 4 : width // 2 + 5 * index] = 1
+    return image * (1 - mask), mask

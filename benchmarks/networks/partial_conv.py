@@ -90,6 +90,7 @@ class EpsilonPartialConv(nn.Module):
             ratio = self.window / (total + 1e-8)
             updated = torch.clamp(total, 0, 1)
             ratio = ratio * updated
+        assert self.conv.bias is not None
         bias = self.conv.bias.view(1, -1, 1, 1)
         return ((self.conv(features * mask) - bias) * ratio + bias) * updated, updated
 
@@ -136,7 +137,11 @@ def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
                 module.weight.normal_(0, (2 / window) ** 0.5 * scale, generator=generator)
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 module.bias.normal_(0, 0.1, generator=generator)
-            if isinstance(module, nn.BatchNorm2d):
+            if (
+                isinstance(module, nn.BatchNorm2d)
+                and module.running_mean is not None
+                and module.running_var is not None
+            ):
                 module.running_mean.normal_(0, 0.2, generator=generator)
                 module.running_var.uniform_(0.5, 2, generator=generator)
                 module.weight.uniform_(0.5, 1.5, generator=generator)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.networks.deepfill import trained_scale
+from benchmarks.networks.deepfill import random_images, trained_scale
 from inpaintrt.engines import build_engines
 from inpaintrt.engines.targets import AHEAD_OF_TIME
 from inpaintrt.export import export_onnx
@@ -20,7 +20,7 @@ from inpaintrt.runtime import Bundle
 from inpaintrt.validation import validate
 from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
 from tests.engines.test_build import rtx
-from tests.export.networks.test_deepfill_v2 import FP32, picture
+from tests.export.networks.test_deepfill_v2 import FP32
 
 
 def small(**attention: Any) -> DeepFillV2:
@@ -44,7 +44,7 @@ def bundle(network: DeepFillV2, tmp_path_factory: pytest.TempPathFactory) -> Bun
 
 def relative_error(bundle: Bundle, network: nn.Module, size: tuple[int, int], count: int) -> float:
     """Relative L2 of the FP32 graph to PyTorch, over a batch whose pictures have different masks."""
-    image, mask = picture(*size, count)
+    image, mask = random_images(*size, count)
     session = onnxruntime.InferenceSession(bundle.file(bundle.onnx("fp32")), providers=["CPUExecutionProvider"])
     with torch.no_grad():
         expected = network(image, mask)[0].numpy()
@@ -106,7 +106,7 @@ def test_scores_beyond_the_half_precision_range_are_no_harm(tmp_path: Path) -> N
     assert scores is not None
     assert scores.dtype == ir.DataType.FLOAT
     model.graph.outputs.append(scores)
-    image, mask = picture(64, 64, 1)
+    image, mask = random_images(64, 64, 1)
     result = StrictFp16(model).run({"image": image.numpy(), "mask": mask.numpy()})
     assert np.abs(result.outputs[str(scores.name)]).max() > 65504
     assert result.first_non_finite is None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.networks.deepfill import Port, attend, trained_scale
+from benchmarks.networks.deepfill import Port, attend, random_images, trained_scale
 from inpaintrt.engines import build_engines
 from inpaintrt.export import Interface, export_onnx
 from inpaintrt.export.source import from_factory
@@ -18,7 +18,7 @@ from inpaintrt.export.tracing.constant_weights import freeze
 from inpaintrt.runtime.errors import NetworkError
 from inpaintrt.validation import validate
 from tests.engines.test_build import rtx
-from tests.export.networks.test_deepfill_v2 import FP32, picture, relative
+from tests.export.networks.test_deepfill_v2 import FP32, relative
 from tests.export.test_deepfill_export import relative_error
 
 
@@ -37,7 +37,7 @@ def test_weights_computed_at_run_time_unfolding_and_loops_over_the_batch(tmp_pat
             return self.network(image, mask)[0]
 
     bundle = export_onnx(WithOneMask(), tmp_path, interface=Port.interface, size=(64, 64), batch=2, io="tensor")
-    image, mask = picture(64, 64, 2)
+    image, mask = random_images(64, 64, 2)
     session = onnxruntime.InferenceSession(bundle.file(bundle.onnx("fp32")), providers=["CPUExecutionProvider"])
     with torch.no_grad():
         expected = network(image, mask)[0]
@@ -182,7 +182,7 @@ def test_a_loop_over_a_dynamic_batch_is_refused_with_its_reason(tmp_path: Path) 
 
 def test_pictures_of_one_batch_do_not_share_a_mask() -> None:
     network = trained_scale(Port(8))
-    image, mask = picture(64, 64, 2)
+    image, mask = random_images(64, 64, 2)
     with torch.no_grad():
         both, alone = network(image, mask)[0], network(image[1:], mask[1:])[0]
     assert np.allclose(both[1:], alone, atol=1e-5)

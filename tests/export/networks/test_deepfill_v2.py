@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.networks.deepfill import MMagicGenerator, Port, attend, pad_same, trained_scale
+from benchmarks.networks.deepfill import MMagicGenerator, Port, attend, pad_same, random_images, trained_scale
 from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.export.networks import ContextualAttention, GatedConv2d, GatedDeconv2d
 from inpaintrt.export.networks.contextual_attention import parts_for_sizes
@@ -19,16 +19,6 @@ FP32 = 1e-5
 
 def relative(value: Tensor, expected: Tensor) -> float:
     return float(torch.linalg.vector_norm(value - expected) / torch.linalg.vector_norm(expected))
-
-
-def picture(height: int, width: int, count: int = 3) -> tuple[Tensor, Tensor]:
-    """Pictures in -1..1 and their masks, 1 = hole, another one each; the first has a hole at the border."""
-    generator = torch.Generator().manual_seed(1)
-    image = 2 * torch.rand(count, 3, height, width, generator=generator) - 1
-    mask = torch.zeros(count, 1, height, width)
-    for index in range(count):
-        mask[index, :, 9 * index : 9 * index + height // 3, width // 4 : width // 2 + 5 * index] = 1
-    return image * (1 - mask), mask
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -133,7 +123,7 @@ def test_both_layouts_of_the_port_give_what_they_gave(tmp_path: Path, tensorflow
     assert loaded.arguments["width"] == width
     assert loaded.interface == Port.interface
     for height, columns in ((96, 64), (40, 72)):
-        image, mask = picture(height, columns)
+        image, mask = random_images(height, columns)
         with torch.no_grad():
             found, expected = loaded.network(image, mask), network(image, mask)
         assert relative(found[0], expected[0]) < FP32
@@ -154,7 +144,7 @@ def test_mmagic_gives_what_it_gave_with_red_first(tmp_path: Path, prefix: str) -
     loaded = load_checkpoint(mmagic_checkpoint(network, tmp_path / "mmagic.pth", prefix))
     assert loaded.family == "mmagic-deepfillv2"
     assert (loaded.arguments["width"], loaded.arguments["refine_width"]) == (8, 12)
-    image, mask = picture(96, 80)
+    image, mask = random_images(96, 80)
     with torch.no_grad():
         found = loaded.network(image, mask)
         expected = network(image.flip(1), mask)
