@@ -12,7 +12,7 @@ import skimage.data
 from PIL import Image, ImageDraw
 
 from inpaintrt.runtime import Inpainter
-from inpaintrt.training.evaluate import held_out_photos
+from inpaintrt.training.evaluate import held_out_images
 from inpaintrt.training.methods import BASELINES, checkpoint_method
 from inpaintrt.validation.cases.images import fit
 from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, irregular_mask, mask_corpus
@@ -47,7 +47,7 @@ def filled_photos() -> Image.Image:
     methods |= {name: checkpoint_method(HERE / f"{name}.ckpt") for name in ("demo", "demo-gated")}
     heads = ("holes", *methods, "original")
     cell = PHOTO + GAP
-    photos = held_out_photos()
+    photos = held_out_images()
     sheet = Image.new("RGB", (len(heads) * cell + GAP, CAPTION + len(photos) * cell + GAP), "white")
     draw = ImageDraw.Draw(sheet)
     for column, head in enumerate(heads):

@@ -63,8 +63,8 @@ def inpaint(
     upscale: Annotated[
         int | None,
         typer.Option(
-            help="Enlarge the photo so many times instead of filling holes in it. For networks that were trained to; "
-            "without --mask.",
+            help="Enlarge the image so many times instead of filling holes in it; without --mask. Not for networks "
+            "trained on few lattices or none, as the demo networks: bicubic resizing is closer to the original there.",
             min=2,
             show_default=False,
         ),

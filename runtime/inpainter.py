@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .backends.choice import Device, choose_backend
 from .bundle import Bundle
 from .errors import BackendError, BundleError, ImageError
-from .upscale import place_on_grid
+from .upscale import place_on_grid, to_pixel_centres
 from .windows import windows_around_holes
 
 UInt8Array = NDArray[np.uint8]
@@ -96,16 +96,18 @@ class Inpainter:
         return self._fill_batch(image, mask != 0, line)
 
     def upscale(self, image: UInt8Array, factor: int) -> UInt8Array:
-        """Super-resolution: the pixels of `image` are kept, far apart, and what is between them is filled.
+        """Super-resolution: the pixels of `image` lie far apart on a grid, and what is between them is filled.
 
         For networks that were trained on such masks too (Liu et al., ECCV 2018, section 5): `lattice` of a recipe.
+        The result lies where ordinary resizing puts it (`upscale.py`); for odd factors it holds the pixels of `image`
+        unchanged. docs/training.md compares it with bicubic interpolation.
 
         Args:
             image: uint8 RGB [H,W,3] or [N,H,W,3]; not changed.
             factor: 2 or more.
 
         Returns:
-            [factor*H,factor*W,3] or [N,factor*H,factor*W,3]; each pixel of `image` is in the middle of its square.
+            [factor*H,factor*W,3] or [N,factor*H,factor*W,3].
 
         Raises:
             ImageError: if type or shape is wrong, the factor is below 2, or the bundle's mask is fixed.
@@ -114,7 +116,7 @@ class Inpainter:
         if factor < 2:
             raise ImageError(f"a picture is enlarged by 2 or more, not by {factor}")
         check_picture(image, np.zeros(image.shape[:-1], dtype=np.bool_))
-        return self(*place_on_grid(image, factor))
+        return to_pixel_centres(self(*place_on_grid(image, factor)), factor)
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:

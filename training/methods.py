@@ -1,6 +1,6 @@
-"""Ways to fill a picture: networks, and the simple methods that they have to beat.
+"""Ways to fill an image: networks, and the simple methods that they have to beat.
 
-Each takes a picture [H,W,3] uint8 and its holes [H,W], True = hole, and returns the picture with its holes filled.
+Each takes an image [H,W,3] uint8 and its holes [H,W], True = hole, and returns the image with its holes filled.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from skimage.restoration import inpaint_biharmonic
 from torch import nn
 
@@ -35,10 +36,10 @@ def network_method(network: nn.Module, interface: Interface) -> Method:
     def fill(image: UInt8Array, hole: BoolArray) -> UInt8Array:
         height, width = hole.shape
         added = [(0, -side % interface.size_multiple) for side in hole.shape]
-        picture = torch.from_numpy(np.pad(image, (*added, (0, 0))))
+        padded = torch.from_numpy(np.pad(image, (*added, (0, 0))))
         mask = torch.from_numpy(np.pad(hole, added, constant_values=True)).byte()
         with torch.no_grad():
-            filled = composite(picture[None], mask[None])[0]
+            filled = composite(padded[None], mask[None])[0]
         return np.asarray(filled[:height, :width], dtype=np.uint8)
 
     return fill
@@ -75,14 +76,15 @@ def fill_with_biharmonic(image: UInt8Array, hole: BoolArray) -> UInt8Array:
 
 
 def enlarge_bicubic(small: UInt8Array, factor: int) -> UInt8Array:
-    """Bicubic interpolation [h,w,3] to [factor*h,factor*w,3], each pixel in the middle of its square."""
-    height, width = factor * small.shape[0], factor * small.shape[1]
-    # From a place in the large picture to one in the small: pixel p of the small one lies at factor * p + factor // 2.
-    to_small = np.array([[1, 0, -(factor // 2)], [0, 1, -(factor // 2)]], dtype=np.float64) / factor
-    enlarged = cv2.warpAffine(
-        small, to_small, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(enlarged, dtype=np.uint8)
+    """Pillow's bicubic interpolation, [h,w,3] to [factor*h,factor*w,3]."""
+    size = (factor * small.shape[1], factor * small.shape[0])
+    return np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC))
+
+
+def reduce_bicubic(large: UInt8Array, factor: int) -> UInt8Array:
+    """What photographs are usually reduced with, Pillow's bicubic filter: [factor*h,factor*w,3] to [h,w,3]."""
+    size = (large.shape[1] // factor, large.shape[0] // factor)
+    return np.asarray(Image.fromarray(large).resize(size, Image.Resampling.BICUBIC))
 
 
 def _opencv(image: UInt8Array, hole: BoolArray, method: int) -> UInt8Array:

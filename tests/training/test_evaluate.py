@@ -13,13 +13,13 @@ pytest.importorskip("lightning")
 
 from inpaintrt.export.checkpoints import save_checkpoint
 from inpaintrt.export.networks import PConvUNet
-from inpaintrt.runtime.upscale import place_on_grid
+from inpaintrt.runtime.upscale import place_on_grid, to_pixel_centres
 from inpaintrt.training.evaluate import MEASURES, evaluate, evaluate_upscaling, measure, short_names
 from inpaintrt.training.inception import inception_classifier, inception_score
-from inpaintrt.training.methods import BASELINES, checkpoint_method, enlarge_bicubic
+from inpaintrt.training.methods import BASELINES, checkpoint_method, enlarge_bicubic, reduce_bicubic
 
 
-def smooth_photo(size: int = 96) -> NDArray[np.uint8]:
+def smooth_image(size: int = 96) -> NDArray[np.uint8]:
     rng = np.random.default_rng(0)
     small = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
     return np.array(small.resize((size, size), Image.Resampling.BICUBIC))
@@ -33,7 +33,7 @@ def square_hole(size: int) -> NDArray[np.bool_]:
 
 def test_evaluation_sees_which_method_is_better() -> None:
     methods = {"mean": BASELINES["mean"], "Telea": BASELINES["Telea"], "perfect": lambda image, hole: image}
-    rows = evaluate(methods, [smooth_photo()], 64, 2, 0, keep_pictures=True)
+    rows = evaluate(methods, [smooth_image()], 64, 2, 0, keep_images=True)
     assert len(rows) == 6
     for row in rows:
         mean, telea, perfect = (row["methods"][name] for name in methods)
@@ -41,27 +41,27 @@ def test_evaluation_sees_which_method_is_better() -> None:
         assert mean["ssim_hole"] < telea["ssim_hole"] < perfect["ssim_hole"] == 1
         assert mean["l1_hole"] > telea["l1_hole"] > perfect["l1_hole"] == 0
         assert row["best"] == {"mean": 0, "Telea": 0, "perfect": 1}
-        assert len(row["pictures"]["mean"]) == 2
-    assert not evaluate({"mean": BASELINES["mean"]}, [smooth_photo()], 64, 1, 0)[0]["pictures"]["mean"]
+        assert len(row["images"]["mean"]) == 2
+    assert not evaluate({"mean": BASELINES["mean"]}, [smooth_image()], 64, 1, 0)[0]["images"]["mean"]
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_methods_see_nothing_of_the_holes(name: str) -> None:
-    photo, hole = smooth_photo(32), square_hole(32)
-    other = photo.copy()
+    image, hole = smooth_image(32), square_hole(32)
+    other = image.copy()
     other[hole] = 255 - other[hole]
-    filled = BASELINES[name](photo, hole)
+    filled = BASELINES[name](image, hole)
     assert (filled == BASELINES[name](other, hole)).all()
-    assert (filled[~hole] == photo[~hole]).all()
+    assert (filled[~hole] == image[~hole]).all()
 
 
 def test_measures_by_hand() -> None:
-    photo = np.zeros((8, 8, 3), np.uint8)
+    image = np.zeros((8, 8, 3), np.uint8)
     hole = np.zeros((8, 8), np.bool_)
     hole[0, 0] = True
-    filled = photo.copy()
+    filled = image.copy()
     filled[0, 0] = 255
-    found = measure(filled, photo, hole)
+    found = measure(filled, image, hole)
     assert set(found) == set(MEASURES)
     assert found["psnr_hole"] == 0
     assert found["psnr_picture"] == pytest.approx(10 * np.log10(64))
@@ -69,22 +69,37 @@ def test_measures_by_hand() -> None:
     assert found["l1_picture"] == pytest.approx(100 / 64)
 
 
-def test_bicubic_keeps_the_pixels_where_they_are_placed() -> None:
-    small = smooth_photo(24)
-    for factor in (2, 3, 4):
-        placed, hole = place_on_grid(small, factor)
-        enlarged = enlarge_bicubic(small, factor)
-        assert enlarged.shape == placed.shape
-        assert np.abs(enlarged[~hole].astype(int) - placed[~hole]).max() <= 1
+def centre(image: NDArray[np.uint8]) -> tuple[float, float]:
+    """Where the brightness of an image has its centre: row and column."""
+    weight = image[..., 0].astype(float)
+    return tuple(float((weight * place).sum() / weight.sum()) for place in np.indices(weight.shape))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5])
+def test_upscaling_displaces_nothing(factor: int) -> None:
+    side = 12 * factor
+    rows, columns = np.indices((side, side)) / factor
+    blob = 255 * np.exp(-((rows - 5.3) ** 2 + (columns - 6.1) ** 2) / 4)
+    large = np.rint(blob)[..., None].repeat(3, axis=2).astype(np.uint8)
+    small = reduce_bicubic(large, factor)
+    filled = BASELINES["biharmonic"](*place_on_grid(small, factor))
+    enlarged = to_pixel_centres(filled, factor)
+    assert enlarged.shape == large.shape
+    assert centre(enlarged) == pytest.approx(centre(large), abs=0.05)
+    assert centre(enlarge_bicubic(small, factor)) == pytest.approx(centre(large), abs=0.05)
+    if factor % 2 == 0:  # the grid itself is displaced by half a pixel
+        assert np.subtract(centre(filled), centre(large)) == pytest.approx([0.5, 0.5], abs=0.05)
 
 
 def test_upscaling_is_compared_with_bicubic() -> None:
-    copies = {"perfect": lambda image, hole: smooth_photo(), "nothing": lambda image, hole: image}
-    (row,) = evaluate_upscaling(copies, [smooth_photo()], 96, [2])
-    found = {name: values["psnr_picture"] for name, values in row["methods"].items()}
-    assert list(found) == ["bicubic", "perfect", "nothing"]
-    assert found["nothing"] < 20
-    assert 35 < found["bicubic"] < found["perfect"] == float("inf")
+    copies = {"biharmonic": BASELINES["biharmonic"], "nothing": lambda image, hole: image}
+    (two, three) = evaluate_upscaling(copies, [smooth_image()], 48, [2, 3])
+    for row in (two, three):
+        found = {name: values["psnr_picture"] for name, values in row["methods"].items()}
+        assert list(found) == ["bicubic", "biharmonic", "nothing"]
+        assert found["nothing"] < 20
+        assert 35 < min(found["bicubic"], found["biharmonic"])
+    assert (two["factor"], three["factor"]) == (2, 3)
 
 
 def test_a_checkpoint_is_a_method(tmp_path: Path) -> None:
@@ -92,15 +107,15 @@ def test_a_checkpoint_is_a_method(tmp_path: Path) -> None:
     network = PConvUNet(widths=(4, 6)).eval()
     save_checkpoint(tmp_path / "a.ckpt", network, network.interface(image_range=(-1.0, 1.0)))
     fill = checkpoint_method(tmp_path / "a.ckpt")
-    photo, hole = smooth_photo(32), square_hole(32)
-    filled = fill(photo, hole)
-    assert (filled[~hole] == photo[~hole]).all()
-    assert (filled[hole] != photo[hole]).any()
-    # A size that the network does not take: the rest of the picture is unknown.
+    image, hole = smooth_image(32), square_hole(32)
+    filled = fill(image, hole)
+    assert (filled[~hole] == image[~hole]).all()
+    assert (filled[hole] != image[hole]).any()
+    # A size that the network does not take: the rest of the image is unknown.
     part = hole.copy()
     part[:, 31] = part[31] = True
-    seen = np.where(part[..., None], np.uint8(0), photo)
-    assert (fill(photo[:31, :31], hole[:31, :31]) == fill(seen, part)[:31, :31]).all()
+    seen = np.where(part[..., None], np.uint8(0), image)
+    assert (fill(image[:31, :31], hole[:31, :31]) == fill(seen, part)[:31, :31]).all()
 
 
 def test_checkpoints_of_one_name_are_told_apart() -> None:
@@ -110,13 +125,13 @@ def test_checkpoints_of_one_name_are_told_apart() -> None:
 
 
 def test_inception_score_by_hand() -> None:
-    pictures = [np.full((4, 4, 3), value, np.uint8) for value in (0, 255)]
+    images = [np.full((4, 4, 3), value, np.uint8) for value in (0, 255)]
 
     def sure(batch: torch.Tensor) -> torch.Tensor:
         return torch.eye(2)[(batch.mean(dim=(1, 2, 3)) > 0.5).long()]
 
-    assert inception_score(pictures, sure) == pytest.approx(2)
-    assert inception_score(pictures, lambda batch: torch.full((1, 2), 0.5)) == pytest.approx(1)
+    assert inception_score(images, sure) == pytest.approx(2)
+    assert inception_score(images, lambda batch: torch.full((1, 2), 0.5)) == pytest.approx(1)
 
 
 def test_where_inception_cannot_be_had_it_is_said(

@@ -20,7 +20,6 @@ from inpaintrt.export.interface import Interface
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
 from inpaintrt.runtime.errors import UsageError
-from inpaintrt.runtime.upscale import lattice_mask
 from inpaintrt.training.command import main
 from inpaintrt.training.config import Adversary, Stage, TrainingConfig
 from inpaintrt.training.initialise import initialise_by_data
@@ -96,13 +95,6 @@ def test_masks_are_of_the_kinds_asked_for() -> None:
     assert min(free_form) < 0.1 < max(free_form)
     with pytest.raises(ValueError, match="shares of masks"):
         MaskMix(irregular=0)
-
-
-def test_a_lattice_keeps_the_middle_of_each_square() -> None:
-    known = ~lattice_mask(6, 9, 3)
-    assert known.sum() == 6
-    assert known[1, 1]
-    assert known[4, 7]
 
 
 def test_held_out_photos_are_held_out(photos: Path) -> None:
