@@ -31,13 +31,13 @@ from inpaintrt.runtime.backends.gpu import LIBRARIES, local_target
 from inpaintrt.runtime.bundle import Profile
 from inpaintrt.runtime.console import COULD_NOT_RUN, OK, command_line, say
 from inpaintrt.runtime.errors import BackendError, InpaintrtError
-from inpaintrt.validation.cases.cases import make_batches
-from inpaintrt.validation.cases.images import PictureSource
+from inpaintrt.validation.cases.batches import make_batches
+from inpaintrt.validation.cases.images import ImageSource
 from inpaintrt.validation.cases.job import Plan, open_job
+from inpaintrt.validation.judging.stored import environment, plain_json
 from inpaintrt.validation.judging.tolerances import ChosenTolerances
 from inpaintrt.validation.latency.hardware import describe_hardware
-from inpaintrt.validation.latency.latency import measure_latency
-from inpaintrt.validation.reports.report import environment, plain_json
+from inpaintrt.validation.latency.measure import measure_latency
 from inpaintrt.validation.run import run_job
 
 RESULTS = Path(__file__).parent / "results"
@@ -175,7 +175,7 @@ def validate_family(folder: Path, network: nn.Module, cases: int | None) -> dict
         profile = job.bundle.interface.profile
         side, count = profile.height[0], min(2, profile.batch[2])
         small = Profile((count,) * 3, (side,) * 3, (side,) * 3)
-        batches = tuple(make_batches(small, PictureSource(), 0))[:cases]
+        batches = tuple(make_batches(small, ImageSource(), 0))[:cases]
         plan = Plan(batches, 0, f"{len(batches)} batches of synthetic pictures of {side}x{side}")
         report = run_job(job, plan, ChosenTolerances(), lambda _, __: None)
     return {

@@ -19,6 +19,7 @@ ALLOWED = {
 
 ORDER = {
     "export/graph": ("pipeline", "fp16", "passes", "cleanup", "analysis", "."),
+    "validation": (".", "reports", "latency", "judging", "candidates", "cases"),
 }
 """For each folder, its parts from the top down: a part imports only itself and what stands to its right.
 "." stands for the files directly in the folder."""

@@ -10,19 +10,19 @@ from inpaintrt.runtime.console import BAD_VERDICT, command_line, print_json, pro
 from inpaintrt.runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from .reports.report import CandidateReport, ValidationReport
+    from .judging.findings import CandidateReport, ValidationReport
 
 
 def validate_engines(
     bundle: Annotated[Path, typer.Argument(help="Bundle made by export-onnx.", show_default=False)],
     images: Annotated[
         Path | None,
-        typer.Option(help="Picture, or folder of pictures, to validate on.  [default: synthetic]", show_default=False),
+        typer.Option(help="Image, or folder of images, to validate on.  [default: synthetic]", show_default=False),
     ] = None,
     masks: Annotated[
         Path | None,
         typer.Option(
-            help="Masks of your own (white = hole), tried besides the corpus; on the picture of the same name, if any.",
+            help="Masks of your own (white = hole), tried besides the corpus; on the image of the same name, if any.",
             show_default=False,
         ),
     ] = None,
@@ -33,11 +33,11 @@ def validate_engines(
         str | None,
         typer.Option(help="The factory that was exported, FILE.py:FACTORY, if it was one.", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the masks and synthetic pictures.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the masks and synthetic images.", min=0)] = 0,
     gates: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also write pictures of gates and mask planes to reports/gates: a name such as gate-07, or a pattern "
+            help="Also write images of gates and mask planes to reports/gates: a name such as gate-07, or a pattern "
             "such as 'gate-*'; repeatable.",
             show_default=False,
         ),
@@ -138,7 +138,7 @@ def _summarise(report: "ValidationReport", html: bool) -> None:
 
 
 def _summarise_candidate(candidate: "CandidateReport") -> None:
-    from .reports.report import describe_check
+    from .judging.findings import describe_check
 
     title = candidate.result.upper() if candidate.judged else "compare"
     say(f"{title:8} {candidate.name}{': ' if candidate.reason else ''}{candidate.reason}")

@@ -10,25 +10,17 @@ from torch import nn
 from inpaintrt.runtime.bundle import Bundle, discard_reports
 from inpaintrt.runtime.errors import BackendError, BundleError
 
-from .candidates.candidates import TORCH_FP16, Candidate, Runner, find_candidates
+from .candidates.parity import TORCH_FP16, Candidate, Runs, find_candidates
 from .cases.job import Job, OnProgress, Plan, make_plan, open_job
 from .judging.baseline import compare_with_baseline
 from .judging.checks import Check, fp16_error, judge, verdict
-from .judging.comparison import ComparedPicture, WrongTensorError, compare
+from .judging.comparison import ComparedImage, WrongTensorError, compare
+from .judging.findings import CandidateReport, ValidationReport, describe_check
 from .judging.provenance import check_provenance
+from .judging.stored import LATENCY, PAGES, PARITY, environment, plain_json, store_json
 from .judging.tolerances import ChosenTolerances, Tolerances, choose_tolerances
-from .reports.report import (
-    PAGES,
-    PARITY,
-    CandidateReport,
-    ValidationReport,
-    describe_check,
-    environment,
-    plain_json,
-    store_json,
-)
 
-PICTURES_KEPT = 3
+IMAGES_KEPT = 3
 """Worst cases of each candidate that are kept to look at."""
 
 LEVELS = 8
@@ -75,10 +67,10 @@ def validate(
         network: the network it was exported from, or its factory as `FILE.py:FACTORY`; None if the bundle names a
             checkpoint.
         checkpoint: where its checkpoint is now, if it moved.
-        images: a picture or a folder of pictures to validate on; synthetic ones if None.
-        masks: a mask or a folder of masks (white = hole) to validate on besides the corpus; each goes with the picture
+        images: an image or a folder of images to validate on; synthetic ones if None.
+        masks: a mask or a folder of masks (white = hole) to validate on besides the corpus; each goes with the image
             of the same name, if there is one.
-        seed: of masks and synthetic pictures.
+        seed: of masks and synthetic images.
         tolerances: the bundle's own if None, else the design's; or changes to those, as `NAME=VALUE`.
         extras: what else to do.
         on_progress: called with the name of what runs and the share done, 0..1.
@@ -86,7 +78,7 @@ def validate(
     Raises:
         BundleError: if the bundle or one of its files is missing or altered.
         NetworkError, CheckpointError: if the network cannot be had, or its weights are not the exported ones.
-        ImageError: if a picture or mask cannot be read, or they do not fit each other.
+        ImageError: if an image or mask cannot be read, or they do not fit each other.
         UsageError: if a tolerance is unknown, or the baseline is of other cases.
     """
     with open_job(bundle, network=network, checkpoint=checkpoint) as job:
@@ -104,7 +96,7 @@ def validate(
             drift = find_drift(job, plan, report, extras.suggest, lambda share: on_progress("finding drift", share))
             report.extras["drift"] = plain_json(drift)
         if extras.latency:
-            from .latency.latency import LATENCY, measure_latency  # only where it is asked for
+            from .latency.measure import measure_latency  # only where it is asked for
 
             report.extras["latency"] = plain_json(measure_latency(job, on_progress=on_progress))
             store_json(job.bundle, LATENCY, report.extras["latency"])
@@ -125,7 +117,7 @@ def run_job(job: Job, plan: Plan, tolerances: ChosenTolerances, on_progress: OnP
         candidates=_run_all(job, plan, on_progress),
         tolerances=tolerances,
         seed=plan.seed,
-        pictures=plan.words,
+        images=plan.words,
         environment=environment(),
     )
     provenance: dict[str, list[Check]] = {}
@@ -143,7 +135,7 @@ def run_job(job: Job, plan: Plan, tolerances: ChosenTolerances, on_progress: OnP
 def _run_all(job: Job, plan: Plan, on_progress: OnProgress) -> list[CandidateReport]:
     """Run PyTorch once for each batch, and every candidate on it."""
     reports: list[CandidateReport] = []
-    running: list[tuple[Candidate, CandidateReport, Runner]] = []
+    running: list[tuple[Candidate, CandidateReport, Runs]] = []
     for candidate in find_candidates(job.bundle, job.reference):
         report, runner = _start(candidate)
         reports.append(report)
@@ -151,11 +143,11 @@ def _run_all(job: Job, plan: Plan, on_progress: OnProgress) -> list[CandidateRep
             running.append((candidate, report, runner))
     for number, batch in enumerate(plan.batches):
         on_progress("comparing with PyTorch on the mask corpus", number / len(plan.batches))
-        reference = job.reference.run(batch)
+        expected = job.reference.run(batch)
         for entry in list(running):
             candidate, report, runner = entry
             try:
-                _collect(report, compare(candidate, runner(reference), reference, job.reference))
+                _collect(report, compare(candidate, runner(expected), expected, job.reference))
             except BundleError:
                 raise
             except Exception as error:  # a candidate that breaks has failed; the others go on
@@ -166,7 +158,7 @@ def _run_all(job: Job, plan: Plan, on_progress: OnProgress) -> list[CandidateRep
     return reports
 
 
-def _start(candidate: Candidate) -> tuple[CandidateReport, Runner | None]:
+def _start(candidate: Candidate) -> tuple[CandidateReport, Runs | None]:
     artifact = candidate.artifact
     report = CandidateReport(
         candidate.name, candidate.precision, artifact.path if artifact else None, artifact.sha256 if artifact else None,
@@ -181,18 +173,18 @@ def _start(candidate: Candidate) -> tuple[CandidateReport, Runner | None]:
     return report, None
 
 
-def _collect(report: CandidateReport, compared: Sequence[ComparedPicture]) -> None:
-    """Keep the metrics of all cases, and the pictures of the worst."""
-    report.cases += [picture.metrics for picture in compared]
-    for picture in compared:
-        levels = np.abs(picture.found[picture.hole].astype(np.int64) - picture.expected[picture.hole])
+def _collect(report: CandidateReport, compared: Sequence[ComparedImage]) -> None:
+    """Keep the metrics of all cases, and the images of the worst."""
+    report.cases += [image.metrics for image in compared]
+    for image in compared:
+        levels = np.abs(image.found[image.hole].astype(np.int64) - image.expected[image.hole])
         counts = np.bincount(np.minimum(levels, LEVELS).ravel(), minlength=LEVELS + 1)
         report.errors = [int(before + now) for before, now in zip(report.errors, counts, strict=True)]
-    report.worst = sorted([*report.worst, *compared], key=_badness, reverse=True)[:PICTURES_KEPT]
+    report.worst = sorted([*report.worst, *compared], key=_badness, reverse=True)[:IMAGES_KEPT]
 
 
-def _badness(picture: ComparedPicture) -> tuple[bool, int, float]:
-    metrics = picture.metrics
+def _badness(image: ComparedImage) -> tuple[bool, int, float]:
+    metrics = image.metrics
     return metrics.finite is False, metrics.known_difference or 0, metrics.squared_error or 0.0
 
 

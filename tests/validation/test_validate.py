@@ -115,7 +115,7 @@ def test_pictures_of_a_batch_that_are_swapped_are_caught(network: PConvUNet, tmp
     bundle = export_onnx(network, tmp_path / "two", interface=interface, size=(32, 32), batch=2)
     rewrite(bundle, "fp32", swap_pictures)
     report = validate(bundle.path, network=network)
-    assert "pictures of the batch look swapped" in reason(report, FP32)
+    assert "images of the batch look swapped" in reason(report, FP32)
     assert results(report)[STRICT] == "pass"
 
 
@@ -213,11 +213,11 @@ GOOD = {"finite": True, "mask_equal": True, "known_equal": True, "relative_l2": 
 
 
 def case(
-    name: str = "x", levels: float = 0.1, error: int = 0, values: int = 1000, disturbed: float = 0.0
+    name: str = "x", levels: float = 0.1, error: int = 0, values: int = 1000, perturbed: float = 0.0
 ) -> CaseMetrics:
     return CaseMetrics(
         name, **GOOD, hole_values=values, max_difference=error, within_one=values if error <= 1 else values - 1,
-        squared_error=float(error**2), disturbed_levels=levels, disturbed_squared_error=disturbed,
+        squared_error=float(error**2), perturbed_levels=levels, perturbed_squared_error=perturbed,
     )  # fmt: skip
 
 
@@ -232,8 +232,8 @@ def case(
         ([case(), replace(case("y"), known_equal=False)], "fail"),
         ([case(), replace(case("y"), mask_equal=None)], "fail"),
         ([case(), replace(case("y"), max_difference=None)], "fail"),
-        ([case(levels=50.0, error=90, disturbed=2500.0)], "pass"),  # ill-conditioned, 5 dB worse than its weights alone
-        ([case(levels=50.0, error=250, disturbed=2500.0)], "fail"),  # 14 dB worse
+        ([case(levels=50.0, error=90, perturbed=2500.0)], "pass"),  # ill-conditioned, 5 dB worse than its weights alone
+        ([case(levels=50.0, error=250, perturbed=2500.0)], "fail"),  # 14 dB worse
     ],
 )  # fmt: skip
 def test_the_verdict_over_a_corpus(metrics: list[CaseMetrics], expected: str) -> None:

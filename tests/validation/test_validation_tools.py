@@ -17,17 +17,16 @@ from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime import Bundle
 from inpaintrt.runtime.errors import BundleError, ImageError, UsageError
 from inpaintrt.validation import validate
-from inpaintrt.validation.candidates.candidates import STRICT, inputs_for
+from inpaintrt.validation.candidates.parity import STRICT, inputs_for
 from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
-from inpaintrt.validation.candidates.switched_fp16 import SwitchedFp16
 from inpaintrt.validation.cases.images import find_pairs
 from inpaintrt.validation.cases.job import Job, make_plan, open_job
+from inpaintrt.validation.judging.findings import ValidationReport
 from inpaintrt.validation.judging.metrics import relative_l2
 from inpaintrt.validation.judging.tolerances import Tolerances, choose_tolerances
-from inpaintrt.validation.latency.latency import measure_latency, profile_shapes
+from inpaintrt.validation.latency.measure import measure_latency, profile_shapes
 from inpaintrt.validation.latency.timing import percentiles, time_in_turns
 from inpaintrt.validation.reports.junit import write_junit
-from inpaintrt.validation.reports.report import ValidationReport
 from inpaintrt.validation.run import Extras
 from tests.conftest import random_picture
 from tests.validation.alterations import rewrite, scale_a_weight, scale_one_number
@@ -153,14 +152,14 @@ def models(job: Job) -> tuple[ir.Model, ir.Model]:
 def test_switched_fp16_is_strict_fp16_with_all_on_and_fp32_with_all_off(small: Bundle, network: PConvUNet) -> None:
     with open_job(small.path, network=network) as job:
         half, single = models(job)
-        reference = job.reference.run(make_plan(job.bundle, None, None, 0).batches[3])
-        inputs = inputs_for(job.bundle, reference)
-        switched = SwitchedFp16(half, single, ("output",))
+        expected = job.reference.run(make_plan(job.bundle, None, None, 0).batches[3])
+        inputs = inputs_for(job.bundle, expected)
+        switched = StrictFp16(half, ("output",), single)
         exact = StrictFp16(half, ("output",)).run(inputs).outputs["output"]
-        everything = range(len(switched.nodes))
-        assert (switched.run(inputs, [], ["output"])["output"] == exact).all()
-        assert relative_l2(exact, reference.output) > 1e-4
-        assert relative_l2(switched.run(inputs, everything, ["output"])["output"], reference.output) < 1e-5
+        everything = list(range(len(switched.nodes)))
+        assert (switched.run(inputs).outputs["output"] == exact).all()
+        assert relative_l2(exact, expected.output) > 1e-4
+        assert relative_l2(switched.run(inputs, everything).outputs["output"], expected.output) < 1e-5
 
 
 def test_strict_fp16_names_the_node_that_underflows_where_it_matters() -> None:
@@ -228,7 +227,7 @@ def test_own_pictures_and_masks(small: Bundle, network: PConvUNet, tmp_path: Pat
     assert len(cases) == 23
     assert cases["mask a 32x32"].hole_values
     assert cases["mask b 32x32"].hole_values == 0
-    assert "2 masks of" in report.pictures
+    assert "2 masks of" in report.images
     save(tmp_path / "masks", "a.png", np.zeros((50, 41), np.bool_))
     with pytest.raises(ImageError, match=r"a\.png: is 41x50, but .*a\.png is 40x50; make the mask the same size"):
         find_pairs(tmp_path / "masks", [tmp_path / "images" / "a.png"])

@@ -1,4 +1,4 @@
-"""Pictures to validate on: the user's own, or seeded ones with the spectrum of photographs."""
+"""Images to validate on: the user's own, or seeded ones with the spectrum of photographs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from inpaintrt.runtime.errors import ImageError
 from inpaintrt.runtime.images import list_pictures, read_mask, read_picture
 
 
-def synthetic_picture(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A picture with edges and detail at all scales, uint8 [H,W,3]: octaves of noise, as in photographs, and shapes."""
+def synthetic_image(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """An image with edges and detail at all scales, uint8 [H,W,3]: octaves of noise, as in photographs, and shapes."""
     total = np.zeros((height, width, 3))
     cells, amplitude = 2, 1.0
     while cells < min(height, width):
@@ -28,12 +28,12 @@ def synthetic_picture(height: int, width: int, rng: np.random.Generator) -> NDAr
         top, left = int(rng.integers(height)), int(rng.integers(width))
         total[top : top + height // 4, left : left + width // 4] += rng.normal(size=3)
     low, high = np.percentile(total, (1, 99))
-    picture: NDArray[np.uint8] = ((total - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
-    return picture
+    image: NDArray[np.uint8] = ((total - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    return image
 
 
 def fit(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """The middle of a picture in the given shape, scaled as little as possible."""
+    """The middle of an image in the given shape, scaled as little as possible."""
     factor = max(height / rgb.shape[0], width / rgb.shape[1])
     size = (max(width, round(rgb.shape[1] * factor)), max(height, round(rgb.shape[0] * factor)))
     scaled = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
@@ -52,50 +52,50 @@ def fit_mask(hole: NDArray[np.bool_], height: int, width: int) -> NDArray[np.boo
 
 @dataclass(frozen=True)
 class Pair:
-    """A mask of the user's, bool [H,W], and the picture of the same name, uint8 [H,W,3], if there is one."""
+    """A mask of the user's, bool [H,W], and the image of the same name, uint8 [H,W,3], if there is one."""
 
     name: str
     hole: NDArray[np.bool_]
-    picture: NDArray[np.uint8] | None
+    image: NDArray[np.uint8] | None
 
 
-def find_pairs(masks: Path | None, pictures: Sequence[Path]) -> list[Pair]:
-    """The masks of a folder (white = hole), each with the picture of `pictures` that is called the same.
+def find_pairs(masks: Path | None, images: Sequence[Path]) -> list[Pair]:
+    """The masks of a folder (white = hole), each with the image of `images` that is called the same.
 
     Raises:
-        ImageError: if there are none, or a mask has another size than the picture of its name.
+        ImageError: if there are none, or a mask has another size than the image of its name.
     """
-    named = {path.stem: path for path in pictures}
+    named = {path.stem: path for path in images}
     pairs = []
-    for path in find_pictures(masks):
+    for path in find_images(masks):
         hole = read_mask(path)
-        picture = read_picture(named[path.stem]).rgb if path.stem in named else None
-        if picture is not None and picture.shape[:2] != hole.shape:
-            have, need = (f"{shape[1]}x{shape[0]}" for shape in (hole.shape, picture.shape))
+        image = read_picture(named[path.stem]).rgb if path.stem in named else None
+        if image is not None and image.shape[:2] != hole.shape:
+            have, need = (f"{shape[1]}x{shape[0]}" for shape in (hole.shape, image.shape))
             raise ImageError(f"{path}: is {have}, but {named[path.stem]} is {need}; make the mask the same size")
-        pairs.append(Pair(path.stem, hole, picture))
+        pairs.append(Pair(path.stem, hole, image))
     return pairs
 
 
-class PictureSource:
-    """Endless pictures of any size: the given files in turn, or synthetic ones."""
+class ImageSource:
+    """Endless images of any size: the given files in turn, or synthetic ones."""
 
     def __init__(self, files: Sequence[Path] = (), seed: int = 0):
         self._photos = [read_picture(path).rgb for path in files]
         self._seed = seed
 
-    def pictures(self, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
+    def images(self, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
         """uint8 [H,W,3], the same ones for the same seed and size."""
         rng = np.random.default_rng([self._seed, height, width])
         while True:
             if not self._photos:
-                yield synthetic_picture(height, width, rng)
+                yield synthetic_image(height, width, rng)
             for photo in self._photos:
                 yield fit(photo, height, width)
 
 
-def find_pictures(path: Path | None) -> list[Path]:
-    """A picture file, or the pictures of a folder; none for None.
+def find_images(path: Path | None) -> list[Path]:
+    """An image file, or the images of a folder; none for None.
 
     Raises:
         ImageError: if there are none at `path`.
@@ -106,5 +106,5 @@ def find_pictures(path: Path | None) -> list[Path]:
         return [path]
     found = list(list_pictures(path)) if path.is_dir() else []
     if not found:
-        raise ImageError(f"{path}: {'holds no pictures' if path.is_dir() else 'no such file or folder'}")
+        raise ImageError(f"{path}: {'holds no images' if path.is_dir() else 'no such file or folder'}")
     return found

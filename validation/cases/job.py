@@ -15,9 +15,9 @@ from inpaintrt.runtime import bundle as bundles
 from inpaintrt.runtime.bundle import Bundle
 from inpaintrt.runtime.errors import BundleError, UsageError
 
-from ..reports.report import PARITY
-from .cases import Batch, TorchReference, fixed_hole, fixed_mask_batches, make_batches, with_sketches
-from .images import PictureSource, find_pairs, find_pictures
+from .batches import Batch, fixed_hole, fixed_mask_batches, make_batches, with_sketches
+from .expected import TorchReference
+from .images import ImageSource, find_images, find_pairs
 
 OnProgress = Callable[[str, float], None]
 
@@ -38,7 +38,7 @@ def open_job(
     opened = Bundle.open(bundle)
     for artifact in opened.artifacts:
         opened.file(artifact)
-    with bundles.stage(opened.path / bundles.REPORTS, PARITY, b""):
+    with bundles.stage(opened.path / bundles.REPORTS, "writable", b""):
         pass  # a report that cannot be written is better known before the work than after it
     if isinstance(network, nn.Module):
         check_same_weights(network, opened.source)
@@ -62,15 +62,15 @@ class Plan:
 
     @property
     def cases(self) -> int:
-        """How many pictures are compared."""
+        """How many images are compared."""
         return sum(len(batch.names) for batch in self.batches)
 
 
 def make_plan(bundle: Bundle, images: Path | None, masks: Path | None, seed: int) -> Plan:
-    """The mask corpus, and the user's own pictures and masks; arguments and errors as `validate`."""
-    files = find_pictures(images)
-    words = f"{len(files)} pictures of {images}" if files else "synthetic pictures"
-    source, profile, fixed = PictureSource(files, seed), bundle.interface.profile, fixed_hole(bundle)
+    """The mask corpus, and the user's own images and masks; arguments and errors as `validate`."""
+    files = find_images(images)
+    words = f"{len(files)} images of {images}" if files else "synthetic images"
+    source, profile, fixed = ImageSource(files, seed), bundle.interface.profile, fixed_hole(bundle)
     if fixed is not None:
         if masks is not None:
             raise UsageError("--masks: the mask of this bundle is fixed; export it without --fixed-mask to try others")

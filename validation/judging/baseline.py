@@ -13,7 +13,7 @@ from typing import Any
 
 from inpaintrt.runtime.errors import UsageError
 
-from ..reports.report import CandidateReport, ValidationReport
+from .findings import CandidateReport, ValidationReport
 
 LEVEL = 1
 """Levels of 255 that a largest difference may grow whatever the margin: it is one value among millions."""
@@ -48,10 +48,10 @@ def compare_with_baseline(report: ValidationReport, path: Path, margin: float) -
         UsageError: if the file is no such report, or one of other cases; or if no candidate can be compared.
     """
     stored = _read(path)
-    then = (stored["seed"], stored["pictures"])
-    if then != (report.seed, report.pictures):
+    then = (stored["seed"], stored["images"])
+    if then != (report.seed, report.images):
         raise UsageError(
-            f"--baseline {path}: was measured on {then[1]} with seed {then[0]}, this run on {report.pictures} with "
+            f"--baseline {path}: was measured on {then[1]} with seed {then[0]}, this run on {report.images} with "
             f"seed {report.seed}; compare like with like"
         )
     before = {_key(entry["name"]): entry for entry in stored["candidates"] if entry.get("judged", True)}
@@ -102,7 +102,7 @@ def _read(path: Path) -> dict[str, Any]:
         stored = json.loads(path.read_bytes())
         for entry in stored["candidates"]:
             _ = entry["name"], entry["result"], [(check["name"], check["value"]) for check in entry["checks"]]
-        _ = stored["seed"], stored["pictures"]
+        _ = stored["seed"], stored["images"]
     except OSError as error:
         raise UsageError(f"--baseline {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -102,7 +102,7 @@ def fp16_error(entry: CaseMetrics) -> float:
     error = entry.relative_l2
     if error is None or math.isnan(error):
         return math.inf
-    return error / max(entry.disturbed_relative_l2 or 0.0, LEAST_ERROR)
+    return error / max(entry.perturbed_relative_l2 or 0.0, LEAST_ERROR)
 
 
 def verdict(checks: Sequence[Check]) -> Result:
@@ -155,23 +155,23 @@ def _known(metrics: Sequence[CaseMetrics]) -> Check:
 
 
 def _judge_fp32_composites(metrics: Sequence[CaseMetrics], tolerances: Tolerances) -> list[Check]:
-    well = [entry for entry in metrics if (entry.disturbed_levels or 0) <= WELL_CONDITIONED_FP32]
+    well = [entry for entry in metrics if (entry.perturbed_levels or 0) <= WELL_CONDITIONED_FP32]
     title = "largest composite difference in holes, 1/255"
     if not well:
-        return [Check(title, "not run", reason="the network magnifies rounding beyond any picture in every case")]
+        return [Check(title, "not run", reason="the network magnifies rounding beyond any image in every case")]
     return [_worst(title, well, "max_difference", tolerances.fp32_difference)]
 
 
 def _judge_composites(metrics: Sequence[CaseMetrics], tolerances: Tolerances) -> list[Check]:
-    well = [entry for entry in metrics if (entry.disturbed_levels or 0) <= WELL_CONDITIONED]
-    ill = [entry for entry in metrics if (entry.disturbed_levels or 0) > WELL_CONDITIONED]
+    well = [entry for entry in metrics if (entry.perturbed_levels or 0) <= WELL_CONDITIONED]
+    ill = [entry for entry in metrics if (entry.perturbed_levels or 0) > WELL_CONDITIONED]
     title = "largest composite difference in holes, 1/255"
     checks = (
         [_worst(title, well, "max_difference", tolerances.max_difference), *_pooled(well, tolerances)] if well else []
     )
     if ill:
         excess, case = max((_excess(entry), entry.case) for entry in ill)
-        worst = max(entry.disturbed_levels or 0 for entry in ill)
+        worst = max(entry.perturbed_levels or 0 for entry in ill)
         checks.append(
             Check(
                 "PSNR below that of rounded weights alone, dB", "pass" if excess <= tolerances.excess else "fail",
@@ -186,7 +186,7 @@ def _judge_composites(metrics: Sequence[CaseMetrics], tolerances: Tolerances) ->
 def _excess(entry: CaseMetrics) -> float:
     """Decibels between the error of rounded weights alone and the candidate's; negative if the candidate is better."""
     values = entry.hole_values or 0
-    return psnr(entry.disturbed_squared_error or 0.0, values) - psnr(entry.squared_error or 0.0, values)
+    return psnr(entry.perturbed_squared_error or 0.0, values) - psnr(entry.squared_error or 0.0, values)
 
 
 def _pooled(metrics: Sequence[CaseMetrics], tolerances: Tolerances) -> list[Check]:

@@ -1,4 +1,4 @@
-"""One batch of a candidate against PyTorch: the metrics of each picture, and pictures to look at."""
+"""One batch of a candidate against PyTorch: the metrics of each image, and images to look at."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..candidates.candidates import Candidate, Values
-from ..cases.cases import Reference, TorchReference
+from ..candidates.parity import Candidate, Values
+from ..cases.expected import Expected, TorchReference
 from .diagnosis import Evidence, explain, explain_composition
-from .metrics import SUSPICIOUS, CaseMetrics, composite_metrics, disturbed_metrics, output_metrics, relative_l2
+from .metrics import SUSPICIOUS, CaseMetrics, composite_metrics, output_metrics, perturbed_metrics, relative_l2
 
 SOFT_MASK = 1e-5
 """Relative and absolute difference of soft masks: that of FP32 outputs."""
@@ -20,7 +20,7 @@ class WrongTensorError(Exception):
 
 
 @dataclass(frozen=True)
-class ComparedPicture:
+class ComparedImage:
     """One case to look at: uint8 [H,W,3], hole bool [H,W], and what PyTorch and the candidate made of it."""
 
     metrics: CaseMetrics
@@ -31,52 +31,52 @@ class ComparedPicture:
 
 
 def compare(
-    candidate: Candidate, values: Values, reference: Reference, torch_reference: TorchReference
-) -> list[ComparedPicture]:
-    """Compare one batch, one entry for each picture.
+    candidate: Candidate, values: Values, expected: Expected, torch_reference: TorchReference
+) -> list[ComparedImage]:
+    """Compare one batch, one entry for each image.
 
     Raises:
         WrongTensorError: if a tensor is missing, or of another type or shape than PyTorch's.
     """
-    batch = reference.batch
-    expected: dict[str, NDArray[Any] | None] = {
-        "output": reference.output, "updated_mask": reference.updated_mask, "composite": reference.composite,
+    batch = expected.batch
+    wanted: dict[str, NDArray[Any] | None] = {
+        "output": expected.output, "updated_mask": expected.updated_mask, "composite": expected.composite,
     }  # fmt: skip
-    shown = {name: _checked(name, values, expected[name]) for name in candidate.shows}
+    shown = {name: _checked(name, values, wanted[name]) for name in candidate.shows}
     output, mask = shown.get("output"), shown.get("updated_mask")
     composed = None if output is None else torch_reference.compose(batch, output)
     composite = shown.get("composite", composed)
     assert composite is not None, "every candidate shows its composite or its output"
-    reruns = _Reruns(torch_reference, reference)
+    reruns = _Reruns(torch_reference, expected)
     result = []
     for index, name in enumerate(batch.names):
         hole = batch.hole[index]
         entries: dict[str, Any] = {
-            "disturbed_relative_l2": relative_l2(reference.disturbed_output[index], reference.output[index]),
+            "perturbed_relative_l2": relative_l2(expected.perturbed_output[index], expected.output[index]),
             "underflow_at": values.underflow_at,
         }
         if output is not None:
-            entries |= output_metrics(output[index], reference.output[index], hole)
+            entries |= output_metrics(output[index], expected.output[index], hole)
             entries["finite"] = entries["finite"] and values.non_finite_at is None
             entries["non_finite_at"] = values.non_finite_at
             if candidate.precision == "fp32" and SUSPICIOUS < entries["relative_l2"] < np.inf:
                 moved = reruns.rounded_otherwise()[index]
-                entries["rounding_relative_l2"] = relative_l2(moved, reference.output[index])
-        if mask is not None and reference.updated_mask is not None:
-            entries["mask_equal"] = same_mask(mask[index], reference.updated_mask[index])
-        entries |= composite_metrics(composite[index], reference.composite[index], batch.image[index], hole)
-        entries |= disturbed_metrics(
-            reference.disturbed_picture[index], reference.picture[index], reference.composite[index], hole
+                entries["rounding_relative_l2"] = relative_l2(moved, expected.output[index])
+        if mask is not None and expected.updated_mask is not None:
+            entries["mask_equal"] = same_mask(mask[index], expected.updated_mask[index])
+        entries |= composite_metrics(composite[index], expected.composite[index], batch.image[index], hole)
+        entries |= perturbed_metrics(
+            expected.perturbed_levels[index], expected.levels[index], expected.composite[index], hole
         )
         if "composite" in shown and composed is not None:
             rounding = np.abs(composite[index].astype(int) - composed[index])
             entries["composition_difference"] = int(rounding.max())
             entries["composition_errors"] = int((rounding[hole] > 0).sum())
         entries["resembles"] = explain_composition(
-            composite[index], batch.image[index], reference.composite[index], hole
-        ) or _explain(reference, index, output, composite, reruns)
+            composite[index], batch.image[index], expected.composite[index], hole
+        ) or _explain(expected, index, output, composite, reruns)
         metrics = CaseMetrics(name, **entries)
-        result.append(ComparedPicture(metrics, batch.image[index], hole, reference.composite[index], composite[index]))
+        result.append(ComparedImage(metrics, batch.image[index], hole, expected.composite[index], composite[index]))
     return result
 
 
@@ -93,50 +93,50 @@ def same_mask(found: NDArray[Any], expected: NDArray[Any]) -> bool:
 class _Reruns:
     """What PyTorch makes of the batch in other ways; each computed once, if anyone asks."""
 
-    def __init__(self, torch_reference: TorchReference, reference: Reference):
-        self._torch_reference, self._reference = torch_reference, reference
+    def __init__(self, torch_reference: TorchReference, expected: Expected):
+        self._torch_reference, self._expected = torch_reference, expected
         self._output: NDArray[np.float32] | None = None
         self._moved: NDArray[np.float32] | None = None
 
     def rounded_otherwise(self) -> NDArray[np.float32]:
         """The output with each result inside moved as rounding to FP32 moves it."""
         if self._moved is None:
-            self._moved = self._torch_reference.run_disturbed_fp32(self._reference.batch)
+            self._moved = self._torch_reference.run_perturbed_fp32(self._expected.batch)
         return self._moved
 
     def output(self) -> NDArray[np.float32]:
         """The output with the masks' opposite."""
         if self._output is None:
-            self._output = self._torch_reference.run_inverted(self._reference.batch)
+            self._output = self._torch_reference.run_inverted(self._expected.batch)
         return self._output
 
-    def picture(self) -> NDArray[np.float32]:
+    def levels(self) -> NDArray[np.float32]:
         """The same as levels, as a composite has them: [N,3,H,W] in 0..255."""
-        return _levels(self._torch_reference.picture(self.output()).round())
+        return _channels_first(self._torch_reference.levels(self.output()).round())
 
 
 def _explain(
-    reference: Reference, index: int, output: NDArray[Any] | None, composite: NDArray[Any], reruns: _Reruns
+    expected: Expected, index: int, output: NDArray[Any] | None, composite: NDArray[Any], reruns: _Reruns
 ) -> str | None:
-    if not np.isfinite(reference.output[index]).all():
+    if not np.isfinite(expected.output[index]).all():
         return "PyTorch itself gives NaN or Inf here"
     if output is not None:
-        expected, found, shown = reference.output, output[index], np.ones_like(reference.batch.hole[index])
+        right, found, shown = expected.output, output[index], np.ones_like(expected.batch.hole[index])
     else:
-        expected, found = _levels(reference.picture.round()), _levels(composite)[index].astype(np.float32)
-        shown = reference.batch.hole[index]
-    others = tuple(expected[other] for other in range(len(expected)) if other != index)
+        right, found = _channels_first(expected.levels.round()), _channels_first(composite)[index].astype(np.float32)
+        shown = expected.batch.hole[index]
+    others = tuple(right[other] for other in range(len(right)) if other != index)
     return explain(
         Evidence(
-            found, expected[index], shown, others,
-            lambda: (reruns.output() if output is not None else reruns.picture())[index],
+            found, right[index], shown, others,
+            lambda: (reruns.output() if output is not None else reruns.levels())[index],
         )
     )  # fmt: skip
 
 
-def _levels(pictures: NDArray[Any]) -> NDArray[Any]:
+def _channels_first(images: NDArray[Any]) -> NDArray[Any]:
     """[N,H,W,3] as [N,3,H,W]."""
-    channels_first: NDArray[Any] = pictures.transpose(0, 3, 1, 2)
+    channels_first: NDArray[Any] = images.transpose(0, 3, 1, 2)
     return channels_first
 
 

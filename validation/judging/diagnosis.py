@@ -21,12 +21,12 @@ LARGE = 0.02
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a candidate gave for one picture and what it should have given.
+    """What a candidate gave for one image and what it should have given.
 
     Args:
         candidate, reference: [3,H,W]; float outputs, or composites in 0..255 where those alone are shown.
         shown: bool [H,W], where the two can be compared.
-        others: what the other pictures of the batch should have been.
+        others: what the other images of the batch should have been.
         inverted: gives what PyTorch makes of the mask's opposite.
     """
 
@@ -45,8 +45,8 @@ def explain(evidence: Evidence) -> str | None:
     difference = _distance(evidence.candidate, evidence.reference, shown)
     if difference <= LARGE * max(_distance(np.zeros_like(evidence.reference), evidence.reference, shown), 1e-30):
         return None
-    for words, picture in _mistakes(evidence):
-        if _distance(evidence.candidate, picture, shown) <= EXPLAINED * difference:
+    for words, image in _mistakes(evidence):
+        if _distance(evidence.candidate, image, shown) <= EXPLAINED * difference:
             return words
     return None
 
@@ -56,7 +56,7 @@ def _mistakes(evidence: Evidence) -> Iterator[tuple[str, Picture]]:
     if np.ptp(evidence.candidate[:, shown]) == 0:
         yield "the same value everywhere", evidence.candidate
     for other in evidence.others:
-        yield "pictures of the batch look swapped", other
+        yield "images of the batch look swapped", other
     yield "colour channels look swapped (BGR for RGB)", reference[::-1]
     yield "as if the mask were inverted", evidence.inverted()
     yield "looks mirrored left to right", reference[:, :, ::-1]

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from inpaintrt.runtime.errors import UsageError
 
-from ..candidates.candidates import STRICT, Candidate, Values, inputs_for
-from ..candidates.switched_fp16 import SwitchedFp16
-from ..cases.cases import Batch, Reference
+from ..candidates.parity import STRICT, Candidate, Values, inputs_for
+from ..candidates.strict_fp16 import StrictFp16
+from ..cases.batches import Batch
+from ..cases.expected import Expected
 from ..cases.job import Job, Plan
-from ..reports.report import ValidationReport
 from .checks import fp16_error, judge
 from .comparison import compare
+from .findings import ValidationReport
 from .metrics import CaseMetrics, relative_l2
 from .tolerances import Tolerances
 
@@ -51,16 +52,15 @@ def find_drift(
     single, half = (
         ir.from_proto(onnx.load_from_string(job.bundle.file(job.bundle.onnx(name)))) for name in ("fp32", "fp16")
     )
-    switched = SwitchedFp16(half, single, ("output", "updated_mask"))
+    switched = StrictFp16(half, ("output", "updated_mask"), single)
     worst = _worst_batches(report, plan.batches)
-    reference = job.reference.run(worst[0])
-    inputs = inputs_for(job.bundle, reference)
+    inputs = inputs_for(job.bundle, job.reference.run(worst[0]))
     everything = list(range(len(switched.nodes)))
-    exact = switched.run(inputs, everything, ["output"])["output"]
+    exact = switched.run(inputs, everything).outputs["output"]
     added = []
     for number in everything:
         others = [other for other in everything if other != number]
-        added.append(relative_l2(switched.run(inputs, others, ["output"])["output"], exact))
+        added.append(relative_l2(switched.run(inputs, others).outputs["output"], exact))
         on_step((number + 1) / len(everything) * (0.5 if suggest else 1.0))
     order = sorted(everything, key=lambda number: -added[number])
     errors = _errors_after(switched, inputs, order[:LISTED])
@@ -86,17 +86,16 @@ def _severity(case: CaseMetrics) -> float:
     return float("inf") if case.finite is False else fp16_error(case)
 
 
-def _errors_after(switched: SwitchedFp16, inputs: dict[str, NDArray[Any]], numbers: Sequence[int]) -> dict[int, float]:
+def _errors_after(switched: StrictFp16, inputs: dict[str, NDArray[Any]], numbers: Sequence[int]) -> dict[int, float]:
     """The relative error of each node's result with everything in FP16."""
     everything = range(len(switched.nodes))
-    names = {number: switched.nodes[number].value for number in numbers}
-    exact = switched.run(inputs, list(everything), list(names.values()))
-    half = switched.run(inputs, [], list(names.values()))
-    return {number: relative_l2(half[name], exact[name]) for number, name in names.items()}
+    names = [switched.nodes[number].value for number in numbers]
+    exact, half = (switched.evaluate(names, inputs, kept) for kept in (everything, ()))
+    return {number: relative_l2(h, e) for number, h, e in zip(numbers, half, exact, strict=True)}
 
 
 def _suggest(
-    job: Job, switched: SwitchedFp16, worst: Sequence[Batch], order: Sequence[int], limits: Tolerances,
+    job: Job, switched: StrictFp16, worst: Sequence[Batch], order: Sequence[int], limits: Tolerances,
     on_step: Callable[[float], None],
 ) -> dict[str, Any]:  # fmt: skip
     trial = _Trial(job, switched, [job.reference.run(batch) for batch in worst], limits)
@@ -127,8 +126,8 @@ def _suggest(
 class _Trial:
     """The checks of FP16 on some batches, with nodes in FP32."""
 
-    def __init__(self, job: Job, switched: SwitchedFp16, references: Sequence[Reference], limits: Tolerances):
-        self._job, self._switched, self._references, self._limits = job, switched, references, limits
+    def __init__(self, job: Job, switched: StrictFp16, expected: Sequence[Expected], limits: Tolerances):
+        self._job, self._switched, self._expected, self._limits = job, switched, expected, limits
         deployed = job.bundle.interface
         inner = ("output", "updated_mask") if deployed.updated_mask_output is not None else ("output",)
         shows = tuple(dict.fromkeys((*deployed.outputs, *inner)))
@@ -136,12 +135,12 @@ class _Trial:
 
     def passes(self, kept: Sequence[int]) -> bool:
         metrics: list[CaseMetrics] = []
-        for reference in self._references:
-            found = self._switched.run(inputs_for(self._job.bundle, reference), kept, self._candidate.shows)
+        for expected in self._expected:
+            found = self._switched.run(inputs_for(self._job.bundle, expected), kept).outputs
             finite = all(np.isfinite(value).all() for value in found.values() if value.dtype == np.float32)
             values = Values(found, None if finite else "a result")
-            compared = compare(self._candidate, values, reference, self._job.reference)
-            metrics += [picture.metrics for picture in compared]
+            compared = compare(self._candidate, values, expected, self._job.reference)
+            metrics += [image.metrics for image in compared]
         has_mask = self._job.bundle.interface.updated_mask_output is not None
         checks = judge(metrics, "fp16", self._limits, has_mask, len(metrics))
         return all(check.result != "fail" for check in checks)

@@ -20,7 +20,7 @@ class CaseMetrics:
 
     Args:
         case: name of the case.
-        relative_l2: of the float output over the picture: |candidate - reference| / |reference|.
+        relative_l2: of the float output over the image: |candidate - reference| / |reference|.
         relative_l2_hole: the same over the holes alone.
         max_error: largest absolute difference of the float output, in the network's own units.
         finite: whether the float output, or every FP16 value where that was watched, is free of NaN and Inf.
@@ -33,19 +33,19 @@ class CaseMetrics:
         max_difference: largest difference of the composites in the holes, 0..255.
         within_one: number of those values that differ by at most 1.
         squared_error: sum of squared differences of those values.
-        psnr_hole, psnr_picture: of the composite, dB; inf without any difference.
-        ssim_hole, ssim_picture: structural similarity of the composites, mean over the windows around hole pixels and
+        psnr_hole, psnr_image: of the composite, dB; inf without any difference.
+        ssim_hole, ssim_image: structural similarity of the composites, mean over the windows around hole pixels and
             over all; 1 without any difference.
         composition_difference: largest difference, 0..255, between the composite and what PyTorch composes from the
             candidate's own float output.
         composition_errors: number of composite values in holes that differ so.
         difference_sum: sum of the signed differences of the composites in the holes.
-        disturbed_relative_l2: `relative_l2` of PyTorch in FP32 when its weights are moved as rounding to FP16 moves
+        perturbed_relative_l2: `relative_l2` of PyTorch in FP32 when its weights are moved as rounding to FP16 moves
             them: what FP16 costs at least.
         rounding_relative_l2: `relative_l2` of PyTorch when each result inside is moved as rounding to FP32 moves it;
             only where an FP32 candidate is beyond `SUSPICIOUS`.
-        disturbed_levels: largest difference, 0..255 and before rounding to 8 bits, that this PyTorch shows.
-        disturbed_squared_error: as `squared_error`, of that PyTorch.
+        perturbed_levels: largest difference, 0..255 and before rounding to 8 bits, that this PyTorch shows.
+        perturbed_squared_error: as `squared_error`, of that PyTorch.
         resembles: what the difference looks like, where a simple mistake explains it (see `diagnosis.py`).
     """
 
@@ -64,16 +64,16 @@ class CaseMetrics:
     within_one: int | None = None
     squared_error: float | None = None
     psnr_hole: float | None = None
-    psnr_picture: float | None = None
+    psnr_image: float | None = None
     ssim_hole: float | None = None
-    ssim_picture: float | None = None
+    ssim_image: float | None = None
     composition_difference: int | None = None
     composition_errors: int | None = None
     difference_sum: int | None = None
-    disturbed_relative_l2: float | None = None
+    perturbed_relative_l2: float | None = None
     rounding_relative_l2: float | None = None
-    disturbed_levels: float | None = None
-    disturbed_squared_error: float | None = None
+    perturbed_levels: float | None = None
+    perturbed_squared_error: float | None = None
     resembles: str | None = None
 
 
@@ -126,7 +126,7 @@ def composite_metrics(
 
 
 def fidelity(candidate: NDArray[np.uint8], reference: NDArray[np.uint8], hole: NDArray[np.bool_]) -> dict[str, float]:
-    """PSNR in dB and SSIM, over the hole and over the picture: arrays [H,W,3], hole [H,W]."""
+    """PSNR in dB and SSIM, over the hole and over the image: arrays [H,W,3], hole [H,W]."""
     return _fidelity(candidate.astype(np.int64) - reference, _similarity(candidate, reference), hole)
 
 
@@ -136,20 +136,20 @@ def _fidelity(
     squared = difference**2
     return {
         "psnr_hole": psnr(float(squared[hole].sum()), squared[hole].size),
-        "psnr_picture": psnr(float(squared.sum()), squared.size),
+        "psnr_image": psnr(float(squared.sum()), squared.size),
         "ssim_hole": float(similarity[hole].mean()) if hole.any() else 1.0,
-        "ssim_picture": float(similarity.mean()),
+        "ssim_image": float(similarity.mean()),
     }
 
 
-def disturbed_metrics(
-    disturbed: NDArray[np.float32], picture: NDArray[np.float32], composite: NDArray[np.uint8], hole: NDArray[np.bool_]
+def perturbed_metrics(
+    perturbed: NDArray[np.float32], image: NDArray[np.float32], composite: NDArray[np.uint8], hole: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """The entries about what disturbed weights alone do: pictures before rounding [H,W,3], composite, hole [H,W]."""
-    unavoidable = np.round(disturbed[hole]) - composite[hole]
+    """The entries about what perturbed weights alone do: images before rounding [H,W,3], composite, hole [H,W]."""
+    unavoidable = np.round(perturbed[hole]) - composite[hole]
     return {
-        "disturbed_levels": float(np.abs(disturbed[hole] - picture[hole]).max(initial=0)),
-        "disturbed_squared_error": float((unavoidable**2).sum()),
+        "perturbed_levels": float(np.abs(perturbed[hole] - image[hole]).max(initial=0)),
+        "perturbed_squared_error": float((unavoidable**2).sum()),
     }
 
 

@@ -1,6 +1,6 @@
 """What an artifact says of itself without being run: is it what the bundle's document calls it?
 
-These checks find what no comparison of pictures can: an engine that belongs to another model on a machine that cannot
+These checks find what no comparison of images can: an engine that belongs to another model on a machine that cannot
 run it, an "FP16" model that computes in FP32, a single altered weight whose effect is below the rounding.
 """
 
@@ -15,8 +15,8 @@ from inpaintrt.export.graph.analysis.multiply_adds import half_precision_share
 from inpaintrt.export.graph.ir_tools import constant
 from inpaintrt.runtime.bundle import Artifact, Bundle
 
+from ..candidates.input_shapes import input_shapes
 from ..candidates.weights import ROUNDING, all_constants, rounding_excess, unrounded
-from ..shapes import input_shapes
 from .checks import Check
 
 SHARE = "fp16_share_of_multiply_adds"

@@ -19,7 +19,7 @@ from inpaintrt.export.graph.analysis.multiply_adds import multiply_adds, with_si
 from inpaintrt.export.graph.ir_tools import bytes_of
 from inpaintrt.runtime.bundle import Bundle
 
-from ..shapes import input_shapes
+from ..candidates.input_shapes import input_shapes
 
 SIDE = 8192
 COPIED_BYTES = 2**30

@@ -1,4 +1,4 @@
-"""Seeing the gates: what gated layers let through, and the mask planes of partial convolution, as pictures.
+"""Seeing the gates: what gated layers let through, and the mask planes of partial convolution, as images.
 
 Yu et al. (ICCV 2019, figure 4) show that gates learn where holes and objects are. The gates are found in the graph, as
 sigmoids that multiply features, and mask planes as updated masks that do; so any network's can be shown.
@@ -23,12 +23,12 @@ from inpaintrt.runtime.backends.onnx_runtime import open_session
 from inpaintrt.runtime.bundle import Bundle
 from inpaintrt.runtime.errors import BundleError, UsageError
 
-from ..cases.cases import fixed_hole
-from ..cases.images import PictureSource, find_pictures
+from ..cases.batches import fixed_hole
+from ..cases.images import ImageSource, find_images
 from ..cases.masks import free_form_mask
 
 TILE = 256
-"""Height and width in pixels of each part of a picture."""
+"""Height and width in pixels of each part of an image."""
 
 CAPTION = 16
 """Height in pixels of the line above each part."""
@@ -52,19 +52,19 @@ class Shown:
 
 
 def write_gates(bundle: Bundle, patterns: Sequence[str], images: Path | None = None, seed: int = 0) -> list[Path]:
-    """Write a picture for each chosen gate and mask plane to `reports/gates/`.
+    """Write an image for each chosen gate and mask plane to `reports/gates/`.
 
     Each shows the input, the mask, the result, the mean over channels and the channels that differ most; white is 1.
 
     Args:
         bundle: exported with `--io image`.
         patterns: names such as `gate-07`, or patterns such as `gate-*`.
-        images: a picture or a folder, whose first picture is used; a synthetic one if None.
-        seed: of the mask and the synthetic picture.
+        images: an image or a folder, whose first image is used; a synthetic one if None.
+        seed: of the mask and the synthetic image.
 
     Raises:
         UsageError: if nothing is called so, saying what there is.
-        BundleError: if the bundle has no model to look into, or none that takes pictures.
+        BundleError: if the bundle has no model to look into, or none that takes images.
     """
     model = _open(bundle)
     there = find_shown(model)
@@ -72,9 +72,9 @@ def write_gates(bundle: Bundle, patterns: Sequence[str], images: Path | None = N
     if not chosen:
         names = ", ".join(shown.name for shown in there) or "no gates and no mask planes"
         raise UsageError(f"--gates {' '.join(patterns)}: {bundle.path} has {names}")
-    picture, hole = _subject(bundle, images, seed)
-    values = _evaluate(model, chosen, picture, hole)
-    parts = [("input", np.where(hole[..., None], 128, picture)), ("mask", hole * 255), ("result", values["composite"])]
+    image, hole = _subject(bundle, images, seed)
+    values = _evaluate(model, chosen, image, hole)
+    parts = [("input", np.where(hole[..., None], 128, image)), ("mask", hole * 255), ("result", values["composite"])]
     folder = bundle.path / bundles.REPORTS / "gates"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -137,15 +137,15 @@ def _open(bundle: Bundle) -> ir.Model:
 def _subject(bundle: Bundle, images: Path | None, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     profile = bundle.interface.profile
     height, width = profile.height[1], profile.width[1]
-    picture = next(PictureSource(find_pictures(images), seed).pictures(height, width))
+    image = next(ImageSource(find_images(images), seed).images(height, width))
     fixed = fixed_hole(bundle)
-    return picture, free_form_mask(height, width, np.random.default_rng(seed)) if fixed is None else fixed
+    return image, free_form_mask(height, width, np.random.default_rng(seed)) if fixed is None else fixed
 
 
 def _evaluate(
-    model: ir.Model, chosen: Sequence[Shown], picture: NDArray[np.uint8], hole: NDArray[np.bool_]
+    model: ir.Model, chosen: Sequence[Shown], image: NDArray[np.uint8], hole: NDArray[np.bool_]
 ) -> dict[str, NDArray[Any]]:
-    """The composite and the chosen values of one picture; a larger fixed batch is filled with copies of it."""
+    """The composite and the chosen values of one image; a larger fixed batch is filled with copies of it."""
     names = {shown.value for shown in chosen}
     model.graph.outputs.extend(value for node in model.graph for value in node.outputs if value.name in names)
     session = open_session(ir.to_proto(model).SerializeToString(), "cpu")
@@ -153,7 +153,7 @@ def _evaluate(
     batch = taken[0].shape[0]
     count = batch if isinstance(batch, int) else 1
     mask = np.stack([hole.astype(np.uint8)] * count)
-    feed = {"image": np.stack([picture] * count), "mask": mask, "sketch": np.zeros_like(mask)}
+    feed = {"image": np.stack([image] * count), "mask": mask, "sketch": np.zeros_like(mask)}
     given = session.get_outputs()
     results = session.run(None, {value.name: feed[value.name] for value in taken})
     return {value.name: result[0] for value, result in zip(given, results, strict=True)}

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from inpaintrt.runtime import bundle as bundles
 
-from .report import ValidationReport, describe_check
+from ..judging.findings import ValidationReport, describe_check
 
 
 def write_junit(report: ValidationReport, path: Path) -> None:

@@ -1,6 +1,6 @@
 """The report for people: `report.html`, one self-contained file, and `report.md`.
 
-Nothing is loaded from elsewhere: pictures are PNG in the page, charts are SVG in the page. Results are told by words
+Nothing is loaded from elsewhere: images are PNG in the page, charts are SVG in the page. Results are told by words
 and shapes and not by colour alone; colours are from the palette of Okabe and Ito, which colour-blind people tell apart.
 """
 
@@ -16,17 +16,18 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..judging.comparison import ComparedPicture
+from ..judging.comparison import ComparedImage
+from ..judging.findings import CandidateReport, ValidationReport
+from ..judging.stored import PAGES, store
 from .charts import error_chart, latency_chart
-from .report import PAGES, CandidateReport, ValidationReport, store
 
 TEMPLATES = Path(__file__).parent
 
 MAGNIFIED = 20
-"""Factor on differences in pictures."""
+"""Factor on differences in images."""
 
-LARGEST_PICTURE = 512
-"""Pixels of a picture's longer side; larger ones are cut to the part that differs most."""
+LARGEST_IMAGE = 512
+"""Pixels of an image's longer side; larger ones are cut to the part that differs most."""
 
 SYMBOLS = {"pass": "✔", "fail": "✘", "not run": "○"}
 
@@ -42,7 +43,7 @@ def write_report(report: ValidationReport) -> tuple[Path, Path]:
         "report": report, "symbols": SYMBOLS, "limits": report.tolerances, "extras": report.extras,
         "loosened": report.tolerances.limits.loosened(), "counts": _counts(report), "magnified": MAGNIFIED,
     }  # fmt: skip
-    strips = {candidate.name: [_strip(picture) for picture in candidate.worst] for candidate in report.candidates}
+    strips = {candidate.name: [_strip(image) for image in candidate.worst] for candidate in report.candidates}
     charts = {"errors": Markup(error_chart(_shown(report))), "latency": None}
     if "latency" in report.extras:
         charts["latency"] = Markup(latency_chart(report.extras["latency"]))
@@ -79,14 +80,14 @@ def _markdown_cell(text: str) -> str:
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
-def _strip(compared: ComparedPicture) -> dict[str, Any]:
-    """The five pictures of one case, ready for the page."""
+def _strip(compared: ComparedImage) -> dict[str, Any]:
+    """The five images of one case, ready for the page."""
     window = _window(compared)
     image, hole, expected, found = (
         each[window] for each in (compared.image, compared.hole, compared.expected, compared.found)
     )
     difference = np.abs(found.astype(np.int64) - expected)
-    pictures = {
+    images = {
         "input": np.where(hole[..., None], np.uint8(255), image),
         "mask (black = hole)": np.where(hole, np.uint8(0), np.uint8(255)),
         "PyTorch": expected,
@@ -96,19 +97,19 @@ def _strip(compared: ComparedPicture) -> dict[str, Any]:
     return {
         "metrics": compared.metrics,
         "cut": compared.hole.shape != hole.shape,
-        "pictures": {title: _data_url(array) for title, array in pictures.items()},
+        "images": {title: _data_url(array) for title, array in images.items()},
     }
 
 
-def _window(compared: ComparedPicture) -> tuple[slice, slice]:
-    """The part of a picture that is shown: all of it, or of a large one the part around the largest difference."""
+def _window(compared: ComparedImage) -> tuple[slice, slice]:
+    """The part of an image that is shown: all of it, or of a large one the part around the largest difference."""
     difference = np.abs(compared.found.astype(np.int64) - compared.expected).sum(axis=-1)
     peak = np.unravel_index(int(difference.argmax()), difference.shape)
     starts = [
-        max(0, min(int(at) - LARGEST_PICTURE // 2, size - LARGEST_PICTURE))
+        max(0, min(int(at) - LARGEST_IMAGE // 2, size - LARGEST_IMAGE))
         for at, size in zip(peak, difference.shape, strict=True)
     ]
-    vertical, horizontal = (slice(start, start + LARGEST_PICTURE) for start in starts)
+    vertical, horizontal = (slice(start, start + LARGEST_IMAGE) for start in starts)
     return vertical, horizontal
 
 

@@ -13,9 +13,10 @@ from PIL import Image
 from inpaintrt.runtime import Bundle
 from inpaintrt.validation import validate
 from inpaintrt.validation.cases.job import open_job
-from inpaintrt.validation.latency.latency import measure_latency
+from inpaintrt.validation.judging.findings import ValidationReport
+from inpaintrt.validation.judging.stored import plain_json
+from inpaintrt.validation.latency.measure import measure_latency
 from inpaintrt.validation.reports.render import write_report
-from inpaintrt.validation.reports.report import ValidationReport, plain_json
 from inpaintrt.validation.run import Extras
 from tests.conftest import copy_bundle
 from tests.validation.alterations import rewrite, swap_colours

@@ -1,29 +1,18 @@
-"""What a validation found: the report's content, and how it is stored in the bundle."""
+"""What a validation found: the content of `parity.json` and of the report."""
 
-import json
-import platform
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from inpaintrt.runtime import bundle as bundles
 from inpaintrt.runtime.bundle import Bundle
 
-from ..judging.checks import Check, Result
-from ..judging.comparison import ComparedPicture
-from ..judging.metrics import CaseMetrics, psnr
-from ..judging.tolerances import ChosenTolerances
+from .checks import Check, Result
+from .comparison import ComparedImage
+from .metrics import CaseMetrics, psnr
+from .stored import plain_json
+from .tolerances import ChosenTolerances
 
-SCHEMA_VERSION = 2
-PARITY = "parity.json"
-PAGES = ("report.html", "report.md")
-PACKAGES = ("inpaintrt", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorrt", "tensorrt-cu13",
-            "tensorrt-rtx-cu13", "cuda-core")  # fmt: skip
+SCHEMA_VERSION = 3
 
 
 @dataclass
@@ -51,7 +40,7 @@ class CandidateReport:
     checks: list[Check] = field(default_factory=list)
     cases: list[CaseMetrics] = field(default_factory=list)
     errors: list[int] = field(default_factory=list)
-    worst: list[ComparedPicture] = field(default_factory=list)
+    worst: list[ComparedImage] = field(default_factory=list)
 
     def summary(self) -> dict[str, float] | None:
         """`max_difference` (0..255) and `psnr` (dB) of the composites in holes over all cases; None without cases."""
@@ -79,8 +68,8 @@ class ValidationReport:
         bundle: what was validated.
         candidates: in the order of the bundle's artifacts.
         tolerances: the limits, and where they are from.
-        seed: of masks and pictures.
-        pictures: what it was validated on, in words.
+        seed: of masks and images.
+        images: what it was validated on, in words.
         environment: see `environment`.
     """
 
@@ -88,7 +77,7 @@ class ValidationReport:
     candidates: list[CandidateReport]
     tolerances: ChosenTolerances
     seed: int
-    pictures: str
+    images: str
     environment: dict[str, Any]
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     extras: dict[str, Any] = field(default_factory=dict)
@@ -109,7 +98,7 @@ class ValidationReport:
             "verdict": "pass" if self.passed else "fail",
             "created": self.created,
             "seed": self.seed,
-            "pictures": self.pictures,
+            "images": self.images,
             "source": plain_json(self.bundle.source),
             "tolerances": asdict(limits.limits),
             "tolerances_from": {"source": limits.source, "reason": limits.reason},
@@ -127,41 +116,3 @@ def describe_check(check: Check) -> str:
     value = "" if check.value is None else f" {check.value:.6g}"
     limit = "" if check.limit is None else f" (limit {check.limit:g})"
     return f"{check.name}{value}{limit}{': ' if check.reason else ''}{check.reason}"
-
-
-def environment() -> dict[str, Any]:
-    """Python, machine and versions."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system(),
-            "packages": versions}  # fmt: skip
-
-
-def plain_json(value: Any) -> Any:
-    """JSON has no infinity: PSNR without any error becomes the string "inf"."""
-    if isinstance(value, Mapping):
-        return {str(key): plain_json(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain_json(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value
-
-
-def store(bundle: Bundle, name: str, content: str | bytes) -> Path:
-    """Write a file of the bundle's `reports/` in one step; its path."""
-    folder = bundle.path / bundles.REPORTS
-    with bundles.stage(folder, name, content.encode() if isinstance(content, str) else content) as staged:
-        staged.replace(folder / name)
-    return folder / name
-
-
-def store_json(bundle: Bundle, name: str, values: Any) -> Path:
-    """As `store`, of plain values."""
-    return store(bundle, name, json.dumps(values, indent=1, allow_nan=False) + "\n")

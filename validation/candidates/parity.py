@@ -1,20 +1,19 @@
-"""Candidates: every artifact of a bundle, on all that can run it here; and PyTorch's own FP16 to compare with."""
+"""What is compared with PyTorch: every artifact of a bundle, on all that can run it here; and PyTorch's own FP16."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from inpaintrt.runtime.backends.choice import fitting_engines
-from inpaintrt.runtime.backends.onnx_runtime import check_device, open_session
 from inpaintrt.runtime.bundle import Artifact, Bundle
 
-from ..cases.cases import Reference, TorchReference
-from .strict_fp16 import StrictFp16, add_outputs
+from ..cases.expected import Expected, TorchReference
+from .runners import open_engine, open_onnx
+from .strict_fp16 import StrictFp16
 
 PROBES = ("output", "updated_mask")
 
@@ -31,11 +30,8 @@ class Values:
     underflow_at: str | None = None
 
 
-class Runner(Protocol):
-    """Runs a candidate on a reference's inputs."""
-
-    def __call__(self, reference: Reference) -> Values:
-        """The values of one batch."""
+Runs = Callable[[Expected], Values]
+"""Runs a candidate on what PyTorch was given."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Candidate:
     precision: str
     artifact: Artifact | None
     shows: tuple[str, ...]
-    open: Callable[[], Runner]
+    open: Callable[[], Runs]
 
 
 def find_candidates(bundle: Bundle, torch_reference: TorchReference) -> Iterator[Candidate]:
@@ -84,14 +80,14 @@ def find_candidates(bundle: Bundle, torch_reference: TorchReference) -> Iterator
     yield Candidate(TORCH_FP16, "fp16", None, inner, lambda: _open_torch(torch_reference))
 
 
-def inputs_for(bundle: Bundle, reference: Reference) -> dict[str, NDArray[Any]]:
+def inputs_for(bundle: Bundle, expected: Expected) -> dict[str, NDArray[Any]]:
     """What the bundle's network takes for a batch, by name; one whose mask is fixed takes none."""
-    batch = reference.batch
-    inputs: dict[str, NDArray[Any]] = {"image": reference.network_image, "mask": reference.network_mask}
+    batch = expected.batch
+    inputs: dict[str, NDArray[Any]] = {"image": expected.network_image, "mask": expected.network_mask}
     if bundle.interface.io == "image":
         inputs = {"image": batch.image, "mask": _any_non_zero(batch.hole)}
-    if reference.network_sketch is not None and batch.sketch is not None:
-        inputs["sketch"] = reference.network_sketch if bundle.interface.io == "tensor" else _any_non_zero(batch.sketch)
+    if expected.network_sketch is not None and batch.sketch is not None:
+        inputs["sketch"] = expected.network_sketch if bundle.interface.io == "tensor" else _any_non_zero(batch.sketch)
     return {name: inputs[name] for name in bundle.interface.inputs}
 
 
@@ -101,40 +97,25 @@ def _any_non_zero(hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.where(hole, values, 0).astype(np.uint8)
 
 
-def _open_onnx(bundle: Bundle, artifact: Artifact, device: str) -> Runner:
-    check_device(device)
-    model = ir.from_proto(onnx.load_from_string(bundle.file(artifact)))
-    add_outputs(model, PROBES)
-    session = open_session(ir.to_proto(model).SerializeToString(), device)
-    names = [value.name for value in session.get_outputs()]
-
-    def run(reference: Reference) -> Values:
-        return Values(dict(zip(names, session.run(names, inputs_for(bundle, reference)), strict=True)))
-
-    return run
+def _open_onnx(bundle: Bundle, artifact: Artifact, device: str) -> Runs:
+    runner = open_onnx(bundle.file(artifact), device, PROBES)
+    return lambda expected: Values(runner.run(inputs_for(bundle, expected)))
 
 
-def _open_strict(bundle: Bundle, artifact: Artifact) -> Runner:
+def _open_strict(bundle: Bundle, artifact: Artifact) -> Runs:
     strict = StrictFp16(ir.from_proto(onnx.load_from_string(bundle.file(artifact))), PROBES)
 
-    def run(reference: Reference) -> Values:
-        result = strict.run(inputs_for(bundle, reference))
+    def run(expected: Expected) -> Values:
+        result = strict.run(inputs_for(bundle, expected))
         return Values(result.outputs, result.first_non_finite, result.first_underflow)
 
     return run
 
 
-def _open_engine(bundle: Bundle, artifact: Artifact) -> Runner:
-    fitting_engines([artifact], str(artifact.backend))
-    from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend  # only with a GPU
-
-    backend = TensorRTBackend(bundle, artifact)
-
-    def run(reference: Reference) -> Values:
-        return Values(backend.run_tensors(inputs_for(bundle, reference)))
-
-    return run
+def _open_engine(bundle: Bundle, artifact: Artifact) -> Runs:
+    runner = open_engine(bundle, artifact)
+    return lambda expected: Values(runner.run(inputs_for(bundle, expected)))
 
 
-def _open_torch(torch_reference: TorchReference) -> Runner:
-    return lambda reference: Values(dict(torch_reference.run_half(reference.batch)))
+def _open_torch(torch_reference: TorchReference) -> Runs:
+    return lambda expected: Values(dict(torch_reference.run_half(expected.batch)))

@@ -25,18 +25,17 @@ from inpaintrt.runtime.backends.gpu import local_target
 from inpaintrt.runtime.bundle import Bundle, Profile
 from inpaintrt.runtime.errors import BackendError, InpaintrtError
 
-from ..candidates.subjects import PLAIN, Subject, device_memory, find_subjects
-from ..cases.images import PictureSource
+from ..cases.images import ImageSource
 from ..cases.job import Job, OnProgress
 from ..cases.masks import irregular_mask, line_drawing
-from ..reports.report import environment, plain_json
+from ..judging.stored import environment, plain_json
 from .hardware import describe_hardware
 from .roofline import floor_for, measure_rates
+from .subjects import PLAIN, Subject, device_memory, find_subjects
 from .timing import WARM_UPS, percentiles, time_in_turns
 
 Shape = tuple[int, int, int]
 
-LATENCY = "latency.json"
 HOLES = (0.2, 0.3)
 """Hole ratio of the masks that are filled; the work does not depend on it."""
 
@@ -134,7 +133,7 @@ def _measure_shape(
         else:
             running[subject.name] = subject
     calls = {
-        name: partial(subject.opened.call, whole if subject.baseline else own)
+        name: partial(subject.opened.run, whole if subject.baseline else own)
         for name, subject in running.items()
         if subject.opened is not None
     }
@@ -142,7 +141,7 @@ def _measure_shape(
         rows[name] |= {"end to end": percentiles(taken), "rounds": len(taken)}
         rows[name]["throughput"] = shape[0] / rows[name]["end to end"]["p50"]
     for name, subject in running.items():
-        parts = subject.opened.parts if subject.opened else None
+        parts = subject.opened.time_parts if subject.opened else None
         if parts is not None:
             apart = parts(whole if subject.baseline else own, rows[name]["rounds"] + 1)
             rows[name] |= {part: percentiles(values[1:]) for part, values in apart.items()}
@@ -159,7 +158,7 @@ def _start(subject: Subject, inputs: dict[str, NDArray[Any]]) -> dict[str, Any]:
     before, start = device_memory(subject.device), time.perf_counter()
     fresh = subject.opened is None
     opened = subject.opened or subject.open()
-    opened.call(inputs)
+    opened.run(inputs)
     subject.opened = opened
     after = device_memory(subject.device)
     row["first_seconds"] = time.perf_counter() - start if fresh else None
@@ -170,8 +169,8 @@ def _start(subject: Subject, inputs: dict[str, NDArray[Any]]) -> dict[str, Any]:
 def _inputs(bundle: Bundle, shape: Shape) -> dict[str, NDArray[Any]]:
     batch, height, width = shape
     rng = np.random.default_rng(0)
-    pictures = PictureSource().pictures(height, width)
-    image = np.stack([next(pictures) for _ in range(batch)])
+    images = ImageSource().images(height, width)
+    image = np.stack([next(images) for _ in range(batch)])
     hole = np.stack([irregular_mask(height, width, HOLES, rng) for _ in range(batch)])
     line = np.stack([line_drawing(height, width, rng) for _ in range(batch)])
     if bundle.interface.io == "image":

@@ -1,6 +1,6 @@
 """What PyTorch's own FP16 would give, on a machine without a GPU.
 
-PyTorch's FP16 convolutions on a CPU take a minute for a picture. So everything is computed in FP32 and every result is
+PyTorch's FP16 convolutions on a CPU take a minute for an image. So everything is computed in FP32 and every result is
 rounded to FP16, as a GPU gives it: sums inside one operator are FP32 there as well.
 """
 

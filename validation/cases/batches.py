@@ -1,0 +1,117 @@
+"""The cases of a validation in batches: images with masks, and with lines where the network takes a sketch."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintrt.export.options import padded_mask
+from inpaintrt.runtime.bundle import Bundle, Profile
+from inpaintrt.runtime.errors import BundleError
+from inpaintrt.runtime.images import decode_mask
+
+from .images import ImageSource, Pair, fit, fit_mask
+from .masks import line_drawing, mask_corpus
+
+EXTREME_CASES = ("irregular 0.2-0.3 border", "all hole", "one valid pixel")
+"""Masks that are also tried at the smallest and largest size of a dynamic network."""
+
+FIXED_MASK_IMAGES = 4
+"""Images that a network whose mask is fixed is tried on."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one call: names [N], image uint8 [N,H,W,3], hole bool [N,H,W]; sketch bool [N,H,W] if it has one."""
+
+    names: tuple[str, ...]
+    image: NDArray[np.uint8]
+    hole: NDArray[np.bool_]
+    sketch: NDArray[np.bool_] | None = None
+
+
+def fixed_mask_batches(hole: NDArray[np.bool_], source: ImageSource, count: int) -> Iterator[Batch]:
+    """A network's fixed mask, bool [H,W], on several images, in batches of `count`."""
+    images = source.images(*hole.shape)
+    names = [f"fixed mask, image {number + 1}" for number in range(max(FIXED_MASK_IMAGES, count))]
+    yield from _batches([_Case(name, hole, next(images)) for name in names], count)
+
+
+def fixed_hole(bundle: Bundle) -> NDArray[np.bool_] | None:
+    """The fixed mask of a bundle at the size its network runs at, where what is not of the image is hole."""
+    artifact = bundle.fixed_mask()
+    if artifact is None:
+        return None
+    hole = decode_mask(bundle.file(artifact), artifact.path)
+    profile = bundle.interface.profile
+    if hole.shape[0] > profile.height[1] or hole.shape[1] > profile.width[1]:
+        raise BundleError(f"{bundle.path}: its fixed mask is larger than its network; export it again")
+    return padded_mask(hole, profile)
+
+
+def make_batches(profile: Profile, source: ImageSource, seed: int, pairs: Sequence[Pair] = ()) -> Iterator[Batch]:
+    """The mask corpus at the best size, and a few of its masks at the smallest and largest size if they differ.
+
+    Every call has as many images as the network takes at most, each with a mask of its own; a network that takes
+    several is also tried with as few as it takes.
+
+    Args:
+        profile: the sizes the network takes.
+        source: of images.
+        seed: of the masks, and of their order in batches.
+        pairs: the user's own masks, with images of their own or None, tried at the best size.
+    """
+    fewest, _, most = profile.batch
+    sizes = dict.fromkeys(
+        (profile.height[index], profile.width[index]) for index in (1, 0, 2)
+    )  # the best size first; a dictionary keeps each size once
+    if profile.height[0] != profile.height[2]:
+        sizes[profile.height[0], profile.width[2]] = None  # not square
+    for number, (height, width) in enumerate(sizes):
+        images = source.images(height, width)
+        cases = [_Case(case.name, case.hole, next(images)) for case in mask_corpus(height, width, seed)]
+        extreme = [case for case in cases if case.name in EXTREME_CASES]
+        if number == 0:
+            cases += [_own_case(pair, next(images)) for pair in pairs]
+            if most > 1:  # so that irregular and degenerate masks meet in one batch
+                cases = [cases[index] for index in np.random.default_rng(seed).permutation(len(cases))]
+        yield from _batches(cases if number == 0 else extreme, most)
+        if number == 0 and fewest != most:
+            yield from _batches(extreme, fewest)
+
+
+def with_sketches(batches: Iterable[Batch], seed: int) -> Iterator[Batch]:
+    """The batches with lines drawn over each image, within and outside the holes."""
+    rng = np.random.default_rng(seed)
+    for batch in batches:
+        _, height, width = batch.hole.shape
+        yield replace(batch, sketch=np.stack([line_drawing(height, width, rng) for _ in batch.names]))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A mask and its image: hole bool [H,W], image uint8 [H,W,3]."""
+
+    name: str
+    hole: NDArray[np.bool_]
+    image: NDArray[np.uint8]
+
+
+def _own_case(pair: Pair, otherwise: NDArray[np.uint8]) -> _Case:
+    height, width = otherwise.shape[:2]
+    image = otherwise if pair.image is None else fit(pair.image, height, width)
+    return _Case(f"mask {pair.name}", fit_mask(pair.hole, height, width), image)
+
+
+def _batches(cases: Sequence[_Case], count: int) -> Iterator[Batch]:
+    for start in range(0, len(cases), count):
+        # A last batch that is not full begins again from the front.
+        chosen = [cases[(start + index) % len(cases)] for index in range(count)]
+        height, width = chosen[0].hole.shape
+        suffix = f" {height}x{width}" + (f" by {count}" if count > 1 else "")
+        yield Batch(
+            tuple(case.name + suffix for case in chosen),
+            np.stack([case.image for case in chosen]),
+            np.stack([case.hole for case in chosen]),
+        )

@@ -1,0 +1,142 @@
+"""What every candidate is compared with: PyTorch's results for a batch, in FP32."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.func import functional_call
+
+from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.runtime.bundle import Bundle
+from inpaintrt.runtime.errors import BundleError
+
+from .batches import Batch
+from .torch_rounding import MoveResults, RoundToHalf, rounded
+
+HALF_UNIT = 2.0**-12
+"""Half a unit in the last place of FP16, relative to the largest value of its binade; the least that rounding moves."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A batch, what the network is given for it, and PyTorch's results in FP32.
+
+    Args:
+        batch: the images and masks.
+        network_image, network_mask: float32 [N,3,H,W] and [N,1,H,W] in the network's own range and polarity.
+        output: float32 [N,3,H,W].
+        updated_mask: float32 [N,1 or C,H,W], or None.
+        composite: uint8 [N,H,W,3].
+        levels: the network's image before rounding to 8 bits, float32 [N,H,W,3], 0..255.
+        perturbed_output, perturbed_levels: `output` and `levels` in FP32 with every weight moved by as much as rounding
+            to FP16 moves one: no FP16 graph can be expected to come closer than this.
+        network_sketch: float32 [N,1,H,W], 1 = line, or None.
+    """
+
+    batch: Batch
+    network_image: NDArray[np.float32]
+    network_mask: NDArray[np.float32]
+    output: NDArray[np.float32]
+    updated_mask: NDArray[np.float32] | None
+    composite: NDArray[np.uint8]
+    levels: NDArray[np.float32]
+    perturbed_output: NDArray[np.float32]
+    perturbed_levels: NDArray[np.float32]
+    network_sketch: NDArray[np.float32] | None = None
+
+
+class TorchReference:
+    """The PyTorch network in FP32 on the CPU."""
+
+    def __init__(self, network: TensorNetwork, bundle: Bundle):
+        self._network = ImageNetwork(network)
+        self._mask_output = bundle.interface.updated_mask_output
+        self._perturbed = _perturb(network)
+
+    @property
+    def network(self) -> ImageNetwork:
+        """The network, from images to composite."""
+        return self._network
+
+    def run_inverted(self, batch: Batch) -> NDArray[np.float32]:
+        """The output [N,3,H,W] with holes and known pixels exchanged: what a flipped polarity gives."""
+        with torch.no_grad():
+            prepared = self._prepare(replace(batch, hole=~batch.hole))
+            output: NDArray[np.float32] = self._network.tensor_network(*prepared)[0].numpy()
+        return output
+
+    def run_perturbed_fp32(self, batch: Batch) -> NDArray[np.float32]:
+        """The output [N,3,H,W] with each result inside moved by up to a rounding of FP32: how sure FP32 is."""
+        with torch.no_grad():
+            prepared = self._prepare(batch)
+            with MoveResults():
+                output = self._network.tensor_network(*prepared)[0]
+        return np.asarray(output)
+
+    def run_half(self, batch: Batch) -> dict[str, NDArray[np.float32]]:
+        """The outputs by name as PyTorch's own FP16 gives them: no candidate, but a comparison."""
+        network = self._network.tensor_network
+        weights = {
+            name: rounded(tensor.detach()) for name, tensor in (*network.named_parameters(), *network.named_buffers())
+        }
+        with torch.no_grad():
+            prepared = tuple(rounded(tensor) for tensor in self._prepare(batch))
+            with RoundToHalf():  # type: ignore[no-untyped-call]
+                outputs = functional_call(network, weights, prepared)
+        named = {"output": outputs[0].float().numpy(), "updated_mask": self._updated_mask(outputs)}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def levels(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A float output [N,3,H,W] as an image before rounding: float32 [N,H,W,3], 0..255."""
+        return np.asarray(self._network.picture(torch.from_numpy(output)))
+
+    def compose(self, batch: Batch, output: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The composite that belongs to a float output [N,3,H,W]."""
+        mask = torch.from_numpy(batch.hole.astype(np.uint8))
+        composite = self._network.compose(torch.from_numpy(batch.image), mask, torch.from_numpy(output))
+        return np.asarray(composite)
+
+    def run(self, batch: Batch) -> Expected:
+        """What a candidate must reproduce."""
+        with torch.no_grad():
+            network_image, *planes = self._prepare(batch)
+            outputs = self._network.tensor_network(network_image, *planes)
+            perturbed = functional_call(
+                self._network.tensor_network, self._perturbed, (network_image.half().float(), *planes)
+            )
+        output, moved = (each[0].float().numpy() for each in (outputs, perturbed))
+        return Expected(
+            batch, network_image.numpy(), planes[0].numpy(), output, self._updated_mask(outputs),
+            self.compose(batch, output), self.levels(output), moved, self.levels(moved),
+            planes[1].numpy() if len(planes) > 1 else None,
+        )  # fmt: skip
+
+    def _prepare(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """What the network is given for a batch."""
+        hole = torch.from_numpy(batch.hole.astype(np.uint8))
+        sketch = None if batch.sketch is None else torch.from_numpy(batch.sketch.astype(np.uint8))
+        return self._network.prepare(torch.from_numpy(batch.image), hole, sketch)
+
+    def _updated_mask(self, outputs: tuple[torch.Tensor, ...]) -> NDArray[np.float32] | None:
+        if self._mask_output is None:
+            return None
+        if self._mask_output >= len(outputs):
+            raise BundleError(
+                f"bundle.json calls output {self._mask_output} the updated mask, but the network returns "
+                f"{len(outputs)}; export it again"
+            )
+        return np.asarray(outputs[self._mask_output].float())
+
+
+def _perturb(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Weights moved at random by up to half a unit in the last place of FP16, relative to their own size.
+
+    Rounding the weights themselves would not do: a checkpoint may be stored in FP16, while the graph's weights, with
+    batch norm folded in, are rounded again.
+    """
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: weight.detach() * (1 + HALF_UNIT * (2 * torch.rand(weight.shape, generator=generator) - 1))
+        for name, weight in network.named_parameters()
+    }
