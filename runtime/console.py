@@ -21,8 +21,7 @@ OK, BAD_VERDICT, COULD_NOT_RUN = 0, 1, 2
 def command_line(function: Callable[..., None]) -> Callable[[], None]:
     """Make a console entry point of a typer command function.
 
-    Errors that the user can mend, in the options or in what they name, become one line on standard error and exit
-    code 2.
+    User-fixable errors, in the options or in what they name, become one line on standard error and exit code 2.
     """
 
     def main() -> None:

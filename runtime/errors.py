@@ -1,4 +1,4 @@
-"""Every error the user can mend: what was found, what was expected, what to do.
+"""Every user-fixable error: what was found, what was expected, what to do.
 
 Commands print the message on one line and end with exit code 2; the API raises. Anything else that escapes is a defect
 of this project.
@@ -6,7 +6,7 @@ of this project.
 
 
 class InpaintrtError(Exception):
-    """Base of all errors that the user can mend."""
+    """Base of all user-fixable errors."""
 
 
 class CheckpointError(InpaintrtError):

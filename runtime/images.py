@@ -1,6 +1,6 @@
-"""Pictures and masks from and to files: what is handled, and what is refused because it would be altered silently.
+"""Images and masks from and to files: what is handled, and what is refused because it would be altered silently.
 
-The network works on 8-bit RGB. Grey, palette and transparent pictures come back in their own kind; 16-bit, CMYK and
+The network works on 8-bit RGB. Grey, palette and transparent images come back in their own kind; 16-bit, CMYK and
 other colour spaces cannot come back with known pixels identical, and are refused.
 """
 
@@ -37,8 +37,8 @@ LOSSY_MASK_THRESHOLD = 128
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A decoded picture.
+class DecodedImage:
+    """A decoded image.
 
     Args:
         rgb: uint8 [H,W,3], upright.
@@ -53,8 +53,8 @@ class Picture:
     info: dict[str, Any]
 
 
-def read_picture(path: Path) -> Picture:
-    """Decode a picture and turn it upright (EXIF).
+def read_image(path: Path) -> DecodedImage:
+    """Decode an image and turn it upright (EXIF).
 
     Raises:
         ImageError: if it is missing, unreadable, too large, animated, or of a kind that cannot come back unaltered.
@@ -62,16 +62,16 @@ def read_picture(path: Path) -> Picture:
     return _to_picture(_open(path), path)
 
 
-def decode_image(content: bytes, name: str, max_pixels: int | None = None) -> Picture:
-    """As `read_picture`, from the content of a file; `name` is for messages.
+def decode_image(content: bytes, name: str, max_pixels: int | None = None) -> DecodedImage:
+    """As `read_image`, from the content of a file; `name` is for messages.
 
     Raises:
-        ImageError: as `read_picture`; more than `max_pixels` are refused before they are decoded.
+        ImageError: as `read_image`; more than `max_pixels` are refused before they are decoded.
     """
     return _to_picture(_decode(io.BytesIO(content), name, max_pixels=max_pixels), name)
 
 
-def _to_picture(image: Image.Image, name: Path | str) -> Picture:
+def _to_picture(image: Image.Image, name: Path | str) -> DecodedImage:
     if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     if image.mode == "1":
@@ -81,14 +81,14 @@ def _to_picture(image: Image.Image, name: Path | str) -> Picture:
     alpha = np.array(image.getchannel("A")) if image.mode in ("LA", "RGBA") else None
     grey = image.mode in ("L", "LA")
     info = {key: image.info[key] for key in ("icc_profile", "exif") if image.info.get(key)}
-    return Picture(np.array(image.convert("RGB")), alpha, grey, info)
+    return DecodedImage(np.array(image.convert("RGB")), alpha, grey, info)
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """Decode a mask, [H,W], True = hole: where any channel is non-zero, or at least 128 in a lossy format.
 
     Raises:
-        ImageError: as `read_picture`.
+        ImageError: as `read_image`.
     """
     return _hole(_open(path, any_depth=True))
 
@@ -115,8 +115,8 @@ def _hole(image: Image.Image) -> NDArray[np.bool_]:
     return hole
 
 
-def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
-    """Save a filled picture in the kind of the original, atomically.
+def write_image(path: Path, rgb: NDArray[np.uint8], like: DecodedImage) -> None:
+    """Save a filled image in the kind of the original, atomically.
 
     Raises:
         ImageError: if the format cannot be written.
@@ -124,7 +124,7 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
     """
     check_output_format(path)
     if like.alpha is not None and path.suffix.lower() in OPAQUE_SUFFIXES:
-        raise ImageError(f"{path}: this format holds no transparency, and the picture has it; write PNG")
+        raise ImageError(f"{path}: this format holds no transparency, and the image has it; write PNG")
     image = _in_kind_of(like, rgb)
     options: dict[str, Any] = dict(like.info)
     if path.suffix.lower() in (".jpg", ".jpeg"):
@@ -143,7 +143,7 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], like: Picture) -> None:
         partial.unlink(missing_ok=True)
 
 
-def encode_png(rgb: NDArray[np.uint8], like: Picture) -> bytes:
+def encode_png(rgb: NDArray[np.uint8], like: DecodedImage) -> bytes:
     """A filled image as the content of a PNG, in the kind of the original.
 
     Raises:
@@ -157,7 +157,7 @@ def encode_png(rgb: NDArray[np.uint8], like: Picture) -> bytes:
     return content.getvalue()
 
 
-def _in_kind_of(like: Picture, rgb: NDArray[np.uint8]) -> Image.Image:
+def _in_kind_of(like: DecodedImage, rgb: NDArray[np.uint8]) -> Image.Image:
     image = Image.fromarray(rgb)
     if like.grey:
         image = image.convert("L")
@@ -177,13 +177,13 @@ def check_pixels(path: Path | str, width: int, height: int, max_pixels: int | No
         raise ImageError(f"{path}: {width}x{height} is over the limit of {limit / 1e6:g} megapixels")
 
 
-def enlarge_alpha(picture: Picture, factor: int) -> Picture:
-    """The picture with its transparency, if it has any, enlarged (bicubic), for a result of that size."""
-    if picture.alpha is None:
-        return picture
-    size = (factor * picture.alpha.shape[1], factor * picture.alpha.shape[0])
-    alpha = Image.fromarray(picture.alpha).resize(size, Image.Resampling.BICUBIC)
-    return replace(picture, alpha=np.array(alpha))
+def enlarge_alpha(image: DecodedImage, factor: int) -> DecodedImage:
+    """The image with its transparency, if it has any, enlarged (bicubic), for a result of that size."""
+    if image.alpha is None:
+        return image
+    size = (factor * image.alpha.shape[1], factor * image.alpha.shape[0])
+    alpha = Image.fromarray(image.alpha).resize(size, Image.Resampling.BICUBIC)
+    return replace(image, alpha=np.array(alpha))
 
 
 def check_output_format(path: Path) -> None:
@@ -194,13 +194,13 @@ def check_output_format(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ImageError(
-            f"{path}: cannot write a picture with suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}, "
+            f"{path}: cannot write an image with suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}, "
             "or name an existing folder"
         )
 
 
-def list_pictures(folder: Path) -> Iterator[Path]:
-    """The pictures of a folder, sorted by name."""
+def list_images(folder: Path) -> Iterator[Path]:
+    """The images of a folder, sorted by name."""
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
             yield path
@@ -225,7 +225,7 @@ def _decode(
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: is no picture of a known format ({', '.join(FORMATS)})") from None
+        raise ImageError(f"{name}: is no image of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:  # damaged files raise nearly anything in Pillow's decoders
         raise ImageError(f"{name}: is damaged or unreadable: {error}") from None
     upright.info["inpaintrt_lossy"] = lossy
@@ -246,7 +246,7 @@ def _without_pillows_limit() -> Iterator[None]:
 def _check_before_decoding(path: Path | str, image: Image.Image, any_depth: bool, max_pixels: int | None) -> None:
     check_pixels(path, image.width, image.height, max_pixels)
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise ImageError(f"{path}: holds {image.n_frames} pictures; save one of them by itself first")  # type: ignore[attr-defined]
+        raise ImageError(f"{path}: holds {image.n_frames} images; save one of them by itself first")  # type: ignore[attr-defined]
     if any_depth:
         return
     # Pillow cuts 16-bit RGB down to 8 bits without a word; the raw mode of the file tells.

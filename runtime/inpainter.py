@@ -17,7 +17,7 @@ UInt8Array = NDArray[np.uint8]
 
 
 class Inpainter:
-    """Fills holes in pictures. May be shared by threads.
+    """Fills holes in images. May be shared by threads.
 
     ::
 
@@ -30,7 +30,7 @@ class Inpainter:
     Args:
         bundle: directory of a bundle exported with `--io image`.
         device: `auto` for the best there is, `cpu`, or `cuda` to fail where no GPU can be used.
-        threads: CPU threads for one picture; 0 leaves it to the backend.
+        threads: CPU threads for one image; 0 leaves it to the backend.
 
     Attributes:
         backend: which backend was chosen, and why not the ones before it.
@@ -43,7 +43,7 @@ class Inpainter:
     def __init__(self, bundle: str | Path, device: Device = "auto", threads: int = 0):
         self.bundle = Bundle.open(bundle)
         if self.bundle.interface.io != "image":
-            raise BackendError(f"{bundle}: was exported with --io tensor; export it with --io image to fill pictures")
+            raise BackendError(f"{bundle}: was exported with --io tensor; export it with --io image to fill images")
         unknown = set(self.bundle.interface.inputs) - {"image", "mask", "sketch"}
         if unknown:
             raise BackendError(f"{bundle}: needs {', '.join(sorted(unknown))}, which this release cannot give")
@@ -88,7 +88,7 @@ class Inpainter:
         """
         image = np.asarray(image)
         mask = self._given_or_fixed(image, mask)
-        check_picture(image, mask)
+        check_image(image, mask)
         line = self._lines(image, sketch)
         if image.ndim == 3:
             filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0, line[None])[0]
@@ -114,13 +114,13 @@ class Inpainter:
         """
         image = np.asarray(image)
         if factor < 2:
-            raise ImageError(f"a picture is enlarged by 2 or more, not by {factor}")
-        check_picture(image, np.zeros(image.shape[:-1], dtype=np.bool_))
+            raise ImageError(f"an image is enlarged by 2 or more, not by {factor}")
+        check_image(image, np.zeros(image.shape[:-1], dtype=np.bool_))
         return to_pixel_centres(self(*place_on_grid(image, factor)), factor)
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
-        """Height and width that pictures must have if the bundle's mask is fixed; None if it takes a mask."""
+        """Height and width that images must have if the bundle's mask is fixed; None if it takes a mask."""
         return None if self._fixed is None else (self._fixed.shape[0], self._fixed.shape[1])
 
     def _read_fixed_mask(self) -> NDArray[np.bool_] | None:
@@ -173,16 +173,16 @@ class Inpainter:
         return result
 
     def _fill_by_windows(
-        self, picture: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_], size: tuple[int, int]
+        self, image: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_], size: tuple[int, int]
     ) -> None:
-        """Fill `picture` [H,W,3] in place, one window after the other."""
+        """Fill `image` [H,W,3] in place, one window after the other."""
         unknown = hole.copy()
         for window in windows_around_holes(hole, *size):
             area, core = window.area, window.core
-            patch = self._run(picture[area][None], unknown[area][None], line[area][None])[0]
+            patch = self._run(image[area][None], unknown[area][None], line[area][None])[0]
             target = tuple(slice(c.start - a.start, c.stop - a.start) for c, a in zip(core, area, strict=True))
             to_fill = unknown[core][..., None]
-            picture[core] = np.where(to_fill, patch[target], picture[core])
+            image[core] = np.where(to_fill, patch[target], image[core])
             unknown[core] = False
 
     def _run(self, image: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_]) -> UInt8Array:
@@ -212,8 +212,8 @@ def padded_size(size: int, limits: tuple[int, int, int], multiple: int) -> int:
     return max(limits[0], -(-size // multiple) * multiple)
 
 
-def check_picture(image: np.ndarray, mask: np.ndarray) -> None:
-    """Refuse arrays that are no picture and mask.
+def check_image(image: np.ndarray, mask: np.ndarray) -> None:
+    """Refuse arrays that are no image and mask.
 
     Raises:
         ImageError: saying what was found and what is expected.
@@ -226,7 +226,7 @@ def check_picture(image: np.ndarray, mask: np.ndarray) -> None:
 
 
 def check_plane(name: str, plane: np.ndarray, image: np.ndarray, meaning: str) -> None:
-    """Refuse an array that is no mask or sketch for a picture.
+    """Refuse an array that is no mask or sketch for an image.
 
     Raises:
         ImageError: saying what was found and what is expected.

@@ -1,6 +1,6 @@
 """Windows around holes: how an image larger than the network's largest size is filled.
 
-Cost grows with the hole and not with the photo. Each window fills the holes in its core, at most half its height and
+Cost grows with the hole and not with the image. Each window fills the holes in its core, at most half its height and
 width, so that there is context around them; windows follow each other from top to bottom, and later ones take what
 earlier ones filled for known.
 """

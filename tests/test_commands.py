@@ -200,14 +200,14 @@ def pictures(tmp_path: Path) -> Path:
     [
         ("none.png", "mask.png", "out.png", "none.png: no such file or folder"),
         ("photo.png", "none.png", "out.png", "none.png: no such file or folder"),
-        ("text.png", "mask.png", "out.png", "is no picture"),
-        ("photo.png", "text.png", "out.png", "is no picture"),
+        ("text.png", "mask.png", "out.png", "is no image"),
+        ("photo.png", "text.png", "out.png", "is no image"),
         ("photo.png", "small.png", "out.png", "is 10x10, but"),
-        ("photo.png", "mask.png", "out.gif", "cannot write a picture with suffix '.gif'"),
+        ("photo.png", "mask.png", "out.gif", "cannot write an image with suffix '.gif'"),
         ("photo.png", "mask.png", "photo.png", "would replace an input"),
         ("photo.png", "mask.png", "no/such/folder/out.png", "does not exist"),
         ("photo.png", "empty", "out.png", "is a folder, but"),
-        ("empty", "mask.png", "out", "holds no pictures"),
+        ("empty", "mask.png", "out", "holds no images"),
     ],
 )
 def test_bad_pictures(shared_bundle: Bundle, pictures: Path, image: str, mask: str, output: str, reason: str) -> None:
@@ -230,8 +230,8 @@ def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "photos" / "a.jpg").write_text("no picture")
     (tmp_path / "out" / "b.png").unlink()
     done = run(*arguments, "-o", tmp_path / "out", "--device", "cpu", "--json", code=1)
-    assert "a.jpg: is no picture of a known format" in done.stderr
-    assert done.stderr.endswith("1 of 2 pictures could not be filled\n")
+    assert "a.jpg: is no image of a known format" in done.stderr
+    assert done.stderr.endswith("1 of 2 images could not be filled\n")
     found = json.loads(done.stdout)
     assert [Path(each["image"]).name for each in found["pictures"]] == ["b.jpg"]
     assert [Path(each["image"]).name for each in found["failed"]] == ["a.jpg"]
@@ -239,7 +239,7 @@ def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "masks" / "b.png").unlink()
     assert "holds no mask for b.jpg" in refused(*arguments, "-o", tmp_path / "out")
     Image.new("RGB", (4, 4)).save(tmp_path / "photos" / "a.png")
-    assert "several pictures are called a" in refused(*arguments, "-o", tmp_path / "out")
+    assert "several images are called a" in refused(*arguments, "-o", tmp_path / "out")
 
 
 def test_bundles_that_are_none(tmp_path: Path) -> None:

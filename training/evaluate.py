@@ -18,7 +18,7 @@ import skimage.data
 import typer
 
 from inpaintrt.runtime.console import command_line, print_json, progress, say
-from inpaintrt.runtime.images import read_picture
+from inpaintrt.runtime.images import read_image
 from inpaintrt.runtime.upscale import place_on_grid, to_pixel_centres
 from inpaintrt.validation.cases.images import find_images, fit
 from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, BoolArray, irregular_mask
@@ -174,7 +174,7 @@ def command(
     Example: python -m inpaintrt.training.evaluate examples/demo.ckpt --masks 2
     """
     factors = _integers(upscale)
-    originals = [read_picture(path).rgb for path in find_images(images)] or list(held_out_images().values())
+    originals = [read_image(path).rgb for path in find_images(images)] or list(held_out_images().values())
     networks = {name: checkpoint_method(path) for name, path in short_names(checkpoints).items()}
     classify = inception_classifier()
     rows = evaluate(BASELINES | networks, originals, size, masks, seed, keep_images=classify is not None)

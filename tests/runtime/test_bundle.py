@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,32 +156,69 @@ def altered(directory: Path, change: Callable[[Any], None]) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda v: v.update(schema_version=2), "schema version 2, this release reads 1"),
-        (lambda v: v.pop("artifacts"), "lacks 'artifacts'"),
-        (lambda v: v["artifacts"][0].update(path="../outside"), "leaves the bundle"),
-        (lambda v: v["artifacts"][0].update(path="/etc/passwd"), "leaves the bundle"),
-        (lambda v: v["artifacts"][0].update(sha256="short"), "sha256 of model.fp32.onnx is 'short'"),
-        (lambda v: v["artifacts"][0].update(kind="script"), "kind 'script'"),
-        (lambda v: v["artifacts"][0].update(surprise=1), "malformed"),
-        (lambda v: v["artifacts"][0].update(bytes=-1), "of -1 bytes"),
-        (lambda v: v["interface"].update(io="sound"), "io is 'sound'"),
-        (lambda v: v["interface"].update(size_multiple=0), "positive integer"),
-        (lambda v: v["interface"]["profile"].update(height=[8, 4, 8]), "smallest <= best <= largest"),
-        (lambda v: v.update(source=None), "malformed"),
+        (lambda v: v.update(schema_version=2), "schema version 2, this release reads 1; export it again, or install"),
+        (lambda v: v.pop("artifacts"), "lacks 'artifacts'; export it again"),
+        (lambda v: v["interface"]["profile"].pop("batch"), "lacks 'interface.profile.batch'"),
+        (lambda v: v["artifacts"][0].pop("sha256"), "lacks 'artifacts[0].sha256'"),
+        (lambda v: v["artifacts"][1].pop("backend"), "lacks 'artifacts[1].backend'"),
+        (
+            lambda v: v["artifacts"][0].update(path="../outside"),
+            'is malformed: artifacts[0].path is "../outside", expected a path inside the bundle; export it again',
+        ),
+        (lambda v: v["artifacts"][0].update(path="/etc/passwd"), "expected a path inside the bundle"),
+        (lambda v: v["artifacts"][0].update(path="x.onnx"), 'path is "x.onnx", expected model.<name>.onnx'),
+        (lambda v: v["artifacts"][1].update(path="x.engine"), "expected engines/<name>.engine"),
+        (lambda v: v["artifacts"][0].update(path=1), "artifacts[0].path is 1, expected a text"),
+        (lambda v: v["artifacts"][0].update(sha256="short"), 'sha256 is "short", expected 64 hexadecimal digits'),
+        (lambda v: v["artifacts"][0].update(kind="script"), 'kind is "script", expected onnx, engine, mask or plan'),
+        (lambda v: v["artifacts"][0].update(precision="int8"), 'precision is "int8", expected fp32 or fp16'),
+        (lambda v: v["artifacts"][0].update(surprise=1), "artifacts[0] has the unknown key 'surprise'"),
+        (lambda v: v["artifacts"][0].update(bytes=-1), "artifacts[0].bytes is -1, expected an integer of 0 or more"),
+        (lambda v: v["artifacts"][0].update(bytes=True), "bytes is true, expected an integer"),
+        (lambda v: v["artifacts"][0].update(target=[1]), "artifacts[0].target is [1], expected a text"),
+        (lambda v: v["artifacts"][0].update(details=[]), "artifacts[0].details is [], expected an object"),
+        (lambda v: v.update(artifacts=[1]), "artifacts[0] is 1, expected an object"),
+        (lambda v: v.update(artifacts=["x" * 100]), f'artifacts[0] is "{"x" * 79}..., expected an object'),
+        (lambda v: v.update(artifacts={}), "artifacts is {}, expected a list of objects"),
+        (lambda v: v["artifacts"][0].update(kind=[]), "artifacts[0].kind is [], expected a text"),
+        (lambda v: v.update(source=float("nan")), "it is not JSON"),
+        (lambda v: v["interface"].update(io="sound"), 'interface.io is "sound", expected image or tensor'),
+        (lambda v: v["interface"].update(size_multiple=0), "size_multiple is 0, expected a positive integer"),
+        (lambda v: v["interface"].update(updated_mask_output=0), "updated_mask_output is 0, expected a positive"),
+        (lambda v: v["interface"].update(inputs=["image", 1]), 'inputs is ["image",1], expected a list of names'),
+        (
+            lambda v: v["interface"]["profile"].update(height=[8, 4, 8]),
+            "interface.profile.height is [8,4,8], expected three positive integers, smallest <= best <= largest",
+        ),
+        (lambda v: v["interface"].update(profile=None), "interface.profile is null, expected an object"),
+        (lambda v: v["network"].update(sketch=True), "network.sketch is true, expected true where the inputs have"),
+        (lambda v: v.update(source=None), "source is null, expected an object"),
     ],
 )
 def test_malformed_documents_are_refused_with_the_entry(tmp_path: Path, change: Any, reason: str) -> None:
-    write(tmp_path, b"model")
+    write(tmp_path, b"model", (b"engine",))
     altered(tmp_path, change)
-    with pytest.raises(BundleError, match=reason):
+    with pytest.raises(BundleError, match=re.escape(reason)):
         Bundle.open(tmp_path)
+
+
+def test_what_may_be_left_out_may_be_null_or_missing(tmp_path: Path) -> None:
+    written = write(tmp_path, b"model")
+    for change in (
+        lambda v: v.pop("created_by"),
+        lambda v: v["interface"].pop("updated_mask_output"),
+        lambda v: v["artifacts"][0].update(backend=None, target=None, key=None, details=None),
+        lambda v: v.update(from_a_later_release=1),
+    ):
+        altered(tmp_path, change)
+        assert Bundle.open(tmp_path) == written
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
 def test_documents_that_are_no_json_object_are_refused(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, b"model")
     (tmp_path / "bundle.json").write_bytes(content)
-    with pytest.raises(BundleError):
+    with pytest.raises(BundleError, match=r"is malformed: (it is not JSON|the document is .*, expected an object);"):
         Bundle.open(tmp_path)
 
 
@@ -189,7 +227,7 @@ def test_a_link_out_of_the_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"model")
     (tmp_path / "b" / "model.fp32.onnx").unlink()
     (tmp_path / "b" / "model.fp32.onnx").symlink_to(tmp_path / "secret")
-    with pytest.raises(BundleError, match="leaves the bundle"):
+    with pytest.raises(BundleError, match="expected a path inside the bundle"):
         Bundle.open(tmp_path / "b")
 
 

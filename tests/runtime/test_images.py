@@ -8,7 +8,7 @@ from PIL import Image
 
 from inpaintrt.runtime import images
 from inpaintrt.runtime.errors import ImageError
-from inpaintrt.runtime.images import decode_image, decode_mask, encode_png, read_mask, read_picture, write_picture
+from inpaintrt.runtime.images import decode_image, decode_mask, encode_png, read_image, read_mask, write_image
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -31,9 +31,9 @@ def noise(*shape: int) -> np.ndarray:
 def test_lossless_kinds_come_back_bit_identical(tmp_path: Path, mode: str, suffix: str) -> None:
     original = Image.fromarray(noise(9, 13, 4), "RGBA").convert(mode)
     original.save(tmp_path / f"in{suffix}", **({"lossless": True, "exact": True} if suffix == ".webp" else {}))
-    picture = read_picture(tmp_path / f"in{suffix}")
+    picture = read_image(tmp_path / f"in{suffix}")
     assert picture.rgb.shape == (9, 13, 3)
-    write_picture(tmp_path / f"out{suffix}", picture.rgb, picture)
+    write_image(tmp_path / f"out{suffix}", picture.rgb, picture)
     with Image.open(tmp_path / f"out{suffix}") as back:
         assert back.mode == mode
         assert (np.asarray(back) == np.asarray(original)).all()
@@ -42,13 +42,13 @@ def test_lossless_kinds_come_back_bit_identical(tmp_path: Path, mode: str, suffi
 def test_palette_becomes_colours(tmp_path: Path) -> None:
     rgb = Image.fromarray(noise(8, 8, 3)).quantize(16)
     rgb.save(tmp_path / "p.png")
-    assert (read_picture(tmp_path / "p.png").rgb == np.asarray(rgb.convert("RGB"))).all()
+    assert (read_image(tmp_path / "p.png").rgb == np.asarray(rgb.convert("RGB"))).all()
 
 
 def test_palette_transparency_is_kept(tmp_path: Path) -> None:
     palette = Image.fromarray(noise(8, 8, 3)).quantize(16)
     palette.save(tmp_path / "p.png", transparency=3)
-    alpha = read_picture(tmp_path / "p.png").alpha
+    alpha = read_image(tmp_path / "p.png").alpha
     assert alpha is not None
     assert ((alpha == 0) == (np.asarray(palette) == 3)).all()
 
@@ -59,17 +59,17 @@ def test_exif_rotation_turns_picture_and_mask_upright(tmp_path: Path, orientatio
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(pixels).save(tmp_path / "r.png", exif=exif)
-    picture = read_picture(tmp_path / "r.png")
+    picture = read_image(tmp_path / "r.png")
     assert picture.rgb.shape == ((6, 10, 3) if orientation < 5 else (10, 6, 3))
-    write_picture(tmp_path / "out.png", picture.rgb, picture)
-    again = read_picture(tmp_path / "out.png")  # upright now: not turned a second time
+    write_image(tmp_path / "out.png", picture.rgb, picture)
+    again = read_image(tmp_path / "out.png")  # upright now: not turned a second time
     assert (again.rgb == picture.rgb).all()
 
 
 def test_colour_profile_is_kept(tmp_path: Path) -> None:
     Image.fromarray(noise(4, 4, 3)).save(tmp_path / "c.png", icc_profile=b"a profile")
-    picture = read_picture(tmp_path / "c.png")
-    write_picture(tmp_path / "out.png", picture.rgb, picture)
+    picture = read_image(tmp_path / "c.png")
+    write_image(tmp_path / "out.png", picture.rgb, picture)
     with Image.open(tmp_path / "out.png") as back:
         assert back.info["icc_profile"] == b"a profile"
 
@@ -96,25 +96,25 @@ def test_what_would_be_altered_silently_is_refused(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "two.tif", save_all=True, append_images=frames[1:])
     for name, reason in {
         "rgb16.png": "more than 8 bits", "grey16.png": "more than 8 bits", "float.tif": "more than 8 bits",
-        "cmyk.jpg": "colour mode CMYK", "lab.tif": "colour mode LAB", "two.tif": "holds 2 pictures",
+        "cmyk.jpg": "colour mode CMYK", "lab.tif": "colour mode LAB", "two.tif": "holds 2 images",
     }.items():  # fmt: skip
         with pytest.raises(ImageError, match=reason):
-            read_picture(tmp_path / name)
+            read_image(tmp_path / name)
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such file"):
-        read_picture(tmp_path / "none.png")
+        read_image(tmp_path / "none.png")
     with pytest.raises(ImageError, match="is a directory"):
-        read_picture(tmp_path)
+        read_image(tmp_path)
     (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(ImageError, match="is no picture"):
-        read_picture(tmp_path / "text.png")
+    with pytest.raises(ImageError, match="is no image"):
+        read_image(tmp_path / "text.png")
     Image.fromarray(noise(64, 64, 3)).save(tmp_path / "cut.png")
     whole = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ImageError, match="is damaged"):
-        read_picture(tmp_path / "cut.png")
+        read_image(tmp_path / "cut.png")
 
 
 def test_pixels_are_limited_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_pixels_are_limited_before_decoding(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(images, "MAX_PIXELS", 2000)
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="50x50 is over the limit"):
-        read_picture(tmp_path / "big.png")
+        read_image(tmp_path / "big.png")
 
 
 def test_images_come_and_go_without_files(tmp_path: Path) -> None:
@@ -159,6 +159,6 @@ def test_noise_of_a_jpeg_mask_is_no_hole(tmp_path: Path) -> None:
 
 
 def test_unknown_output_formats_are_refused(tmp_path: Path) -> None:
-    picture = images.Picture(noise(4, 4, 3), None, False, {})
+    picture = images.DecodedImage(noise(4, 4, 3), None, False, {})
     with pytest.raises(ImageError, match=r"suffix '\.xyz'; use one of \.png"):
-        write_picture(tmp_path / "out.xyz", picture.rgb, picture)
+        write_image(tmp_path / "out.xyz", picture.rgb, picture)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaintrt.runtime.errors import ImageError
-from inpaintrt.runtime.images import list_pictures, read_mask, read_picture
+from inpaintrt.runtime.images import list_images, read_image, read_mask
 
 
 def synthetic_image(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -69,7 +69,7 @@ def find_pairs(masks: Path | None, images: Sequence[Path]) -> list[Pair]:
     pairs = []
     for path in find_images(masks):
         hole = read_mask(path)
-        image = read_picture(named[path.stem]).rgb if path.stem in named else None
+        image = read_image(named[path.stem]).rgb if path.stem in named else None
         if image is not None and image.shape[:2] != hole.shape:
             have, need = (f"{shape[1]}x{shape[0]}" for shape in (hole.shape, image.shape))
             raise ImageError(f"{path}: is {have}, but {named[path.stem]} is {need}; make the mask the same size")
@@ -81,7 +81,7 @@ class ImageSource:
     """Endless images of any size: the given files in turn, or synthetic ones."""
 
     def __init__(self, files: Sequence[Path] = (), seed: int = 0):
-        self._photos = [read_picture(path).rgb for path in files]
+        self._photos = [read_image(path).rgb for path in files]
         self._seed = seed
 
     def images(self, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
@@ -104,7 +104,7 @@ def find_images(path: Path | None) -> list[Path]:
         return []
     if path.is_file():
         return [path]
-    found = list(list_pictures(path)) if path.is_dir() else []
+    found = list(list_images(path)) if path.is_dir() else []
     if not found:
         raise ImageError(f"{path}: {'holds no images' if path.is_dir() else 'no such file or folder'}")
     return found
