@@ -17,6 +17,7 @@ import onnx_ir as ir
 
 from inpaintrt.export.graph.analysis.multiply_adds import multiply_adds, with_sizes
 from inpaintrt.export.graph.ir_tools import bytes_of
+from inpaintrt.export.graph.operators import PRODUCTS
 from inpaintrt.runtime.bundle import Bundle
 
 from ..candidates.input_shapes import input_shapes
@@ -24,8 +25,6 @@ from ..candidates.input_shapes import input_shapes
 SIDE = 8192
 COPIED_BYTES = 2**30
 REPEATS = 20
-
-PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from ..ir_tools import bytes_of
+from ..operators import VIEWS
 from .mask_path import analyse_mask_path
 from .multiply_adds import count_multiply_adds, with_sizes
-
-VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
-"""Operators whose result can share the memory of their operand."""
 
 LARGE = 1024
 """Bytes from which on a constant is counted and not written."""

@@ -7,7 +7,7 @@ path.
 import onnx_ir as ir
 
 from ..ir_tools import constant
-from .mask_path import POINTWISE
+from ..operators import POINTWISE, TRANSPARENT
 
 DEPTH = 16
 """Nodes back that are written out."""
@@ -19,7 +19,6 @@ INFIX = {
 }  # fmt: skip
 """How operators with two operands are written, and how strongly they bind."""
 
-TRANSPARENT = ("Cast", "Expand", "Identity")
 ATOM = 9
 
 
@@ -47,7 +46,7 @@ def _write(value: ir.Value | None, conv: ir.Node, root: ir.Value | None, depth: 
     if array is not None:
         return (f"{array.reshape(-1)[0]:g}", ATOM) if array.size and (array == array.flat[0]).all() else ("b", ATOM)
     node = value.producer()
-    if node is None or depth == 0 or node.op_type not in POINTWISE | {"Not", *TRANSPARENT}:
+    if node is None or depth == 0 or node.op_type not in POINTWISE:
         return "m", ATOM
     if node.op_type in TRANSPARENT:
         return _write(node.inputs[0], conv, root, depth - 1)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..ir_tools import FLOATS, constant
+from ..operators import TRUTH, WITHIN_RANGE
 
 Interval = tuple[float, float]
 
@@ -188,17 +189,6 @@ def _truth(_: ir.Node, __: list[Interval]) -> Interval:
     return 0.0, 1.0
 
 
-TRUTH = frozenset({"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or"})
-"""Operators that give 0 or 1."""
-
-MOVES = frozenset(
-    {
-        "Cast", "Expand", "Flatten", "Gather", "GlobalAveragePool", "Identity", "ReduceMax", "ReduceMean", "ReduceMin",
-        "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
-    }
-)  # fmt: skip
-"""Operators that give values of their first operand, or (Resize) values between them."""
-
 RULES: dict[str, Callable[[ir.Node, list[Interval]], Interval]] = {
     "Add": _corners(lambda a, b: a + b),
     "Sub": _corners(lambda a, b: a - b),
@@ -229,7 +219,7 @@ RULES: dict[str, Callable[[ir.Node, list[Interval]], Interval]] = {
     **dict.fromkeys(TRUTH, _truth),
     "Equal": _equal,
     "Greater": _greater,
-    **dict.fromkeys(MOVES, _same),
+    **dict.fromkeys(WITHIN_RANGE, _same),
     "Cast": _cast,
     "Resize": _resize,
 }

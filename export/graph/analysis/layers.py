@@ -8,17 +8,12 @@ import numpy as np
 import onnx_ir as ir
 
 from ..ir_tools import channels, constant, integers
+from ..operators import BEFORE_CONVOLUTION, CONVOLUTIONS, QUERIES, WITHIN_LAYER
 from .formula import formula_of
 from .mask_path import MaskPath, analyse_mask_path, find_divisor
 
 PREFIX, SUFFIX = "network.", ".weight"
 """Around the name of a layer in the name of its weight."""
-
-BEHIND = ("Add", "Cast", "Div", "Mul", "Sub", "Where")
-"""What a layer consists of between its convolution and its activation."""
-
-BEFORE = ("Cast", "Concat", "Identity", "Pad", "Resize")
-"""What may stand between the product with the mask and the convolution."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ def explain(
     mask_path = analyse_mask_path(model)
     found: Counter[LayerReport] = Counter()
     for node in model.graph:
-        if node.op_type in ("Conv", "ConvTranspose") and node.outputs[0] in mask_path.image_dependent:
+        if node.op_type in CONVOLUTIONS and node.outputs[0] in mask_path.image_dependent:
             found[_row(node, mask_path, notes, planes, kept_fp32)] += 1
     return [replace(row, times=times) for row, times in found.items()]
 
@@ -95,8 +90,8 @@ def _renormalised(conv: ir.Node, mask_path: MaskPath) -> tuple[ir.Value, ir.Valu
     """The last value of the layer that begins with `conv`, and the ratio or divisor it is renormalised by."""
     value, ratio = conv.outputs[0], None
     while True:
-        users = [use.node for use in value.uses() if use.node.op_type not in ("Shape", "Size")]
-        if len(users) != 1 or users[0].op_type not in BEHIND:
+        users = [use.node for use in value.uses() if use.node.op_type not in QUERIES]
+        if len(users) != 1 or users[0].op_type not in WITHIN_LAYER:
             return value, ratio
         node = users[0]
         others = [operand for operand in node.inputs if operand is not None and operand is not value]
@@ -117,7 +112,7 @@ def _is_masked(value: ir.Value | None, mask_path: MaskPath) -> bool:
         return False
     if node.op_type in ("Mul", "Where") and any(operand in mask_path.mask_only for operand in node.inputs):
         return True
-    return node.op_type in BEFORE and any(_is_masked(operand, mask_path) for operand in node.inputs)
+    return node.op_type in BEFORE_CONVOLUTION and any(_is_masked(operand, mask_path) for operand in node.inputs)
 
 
 def _window(node: ir.Node) -> str:

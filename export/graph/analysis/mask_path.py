@@ -18,7 +18,8 @@ import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
 from ..ir_tools import Array, constant
-from .intervals import TRUTH, UNKNOWN, Interval, constant_range, range_of
+from ..operators import KEEP_DIVISOR, POINTWISE, QUERIES
+from .intervals import UNKNOWN, Interval, constant_range, range_of
 from .value_steps import step_of
 
 MOST_VALUES = 2**16
@@ -26,13 +27,6 @@ MOST_VALUES = 2**16
 
 SAMPLES = 257
 """How many values of a root without a step are tried, which tells how a ratio is scaled but proves no range."""
-
-POINTWISE = TRUTH | {
-    "Abs", "Add", "Cast", "Ceil", "Clip", "Div", "Exp", "Expand", "Floor", "HardSigmoid", "Identity", "IsInf", "IsNaN",
-    "LeakyRelu", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign",
-    "Sqrt", "Sub", "Tanh", "Where",
-}  # fmt: skip
-"""Operators whose result at a place depends on their operands at that place alone."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ def find_divisor(value: ir.Value, mask_path: MaskPath) -> ir.Value | None:
         divisor = {"Div": 1, "Reciprocal": 0, "Pow": 0}.get(node.op_type)
         if divisor is not None and node.inputs[divisor] in mask_path.mask_only and _divides(node):
             return node.inputs[divisor]
-        if node.op_type in ("Mul", "Cast", "Identity", "Where", "Clip", "Expand", "Div", "Sqrt"):
+        if node.op_type in KEEP_DIVISOR:
             waiting += [operand for operand in node.inputs if operand is not None]
     return None
 
@@ -135,7 +129,7 @@ class _Analysis:
         return MaskPath(frozenset(self.mask_only), frozenset(self.image_dependent), self.ranges, self.tables)
 
     def _visit(self, node: ir.Node) -> None:
-        if node.op_type in ("Constant", "Shape", "Size"):
+        if node.op_type in QUERIES | {"Constant"}:
             return
         # Of its second operand CastLike takes the type alone.
         values = node.inputs[:1] if node.op_type == "CastLike" else node.inputs

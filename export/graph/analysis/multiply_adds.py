@@ -51,7 +51,7 @@ def count_multiply_adds(node: ir.Node) -> int:
         return output * _elements(node.inputs[1], skip=1)
     if node.op_type == "ConvTranspose":
         return _elements(node.inputs[0]) * _elements(node.inputs[1], skip=1)
-    if node.op_type in ("MatMul", "Gemm"):
+    if node.op_type in ("Gemm", "MatMul"):
         shape = node.inputs[0].shape if node.inputs[0] is not None else None
         transposed = "transA" in node.attributes and node.attributes["transA"].as_int()
         inner = shape[0 if transposed else -1] if shape is not None else 0

@@ -11,7 +11,8 @@ import numpy as np
 import onnx_ir as ir
 
 from ..ir_tools import FLOATS, Array, constant
-from .intervals import MOVES, TRUTH, reduced_elements, resize_mode
+from ..operators import INTEGER_RESULTS, WITHIN_RANGE
+from .intervals import reduced_elements, resize_mode
 
 MOST_STEPS = 2**16
 """Steps between the largest and the smallest number of a constant, beyond which it counts as having no step."""
@@ -29,7 +30,7 @@ def step_of(node: ir.Node, steps: Mapping[ir.Value, float]) -> float | None:
     """
     if node.domain:
         return None
-    if node.op_type in _INTEGERS or (node.op_type == "Cast" and node.attributes["to"].as_int() not in FLOATS):
+    if node.op_type in INTEGER_RESULTS or (node.op_type == "Cast" and node.attributes["to"].as_int() not in FLOATS):
         return 1.0
     rule = _RULES.get(node.op_type)
     return rule(node, [_operand_step(value, steps) for value in node.inputs]) if rule is not None else None
@@ -134,10 +135,8 @@ def _filled(node: ir.Node, _: list[float | None]) -> float | None:
     return constant_step(tensor)
 
 
-_INTEGERS = TRUTH | {"Ceil", "Floor", "Round", "Sign"}
-
 _RULES: dict[str, Callable[[ir.Node, list[float | None]], float | None]] = {
-    **dict.fromkeys(MOVES | {"Abs", "MaxPool", "Neg", "ReduceSum", "Relu"}, _first),
+    **dict.fromkeys(WITHIN_RANGE | {"Abs", "MaxPool", "Neg", "ReduceSum", "Relu"}, _first),
     **dict.fromkeys(("Add", "Clip", "Concat", "Max", "Min", "Sub"), _all),
     "AveragePool": _averaged,
     "ConstantOfShape": _filled,

@@ -10,12 +10,10 @@ import onnxscript.optimizer
 from onnx_ir.passes import common
 
 from ..ir_tools import Array, add_constant, constant, infer_types, insert_before, remove_unused, replace_output
+from ..operators import BROADCASTING
 from .masked_assignment import assignments_to_choices
 from .merge_slices import merge_slices
 from .single_precision import to_single_precision
-
-BROADCASTING = frozenset({"Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Sub", "Where"})
-"""Operators whose operands broadcast."""
 
 PASSES: tuple[type[ir.passes.InPlacePass], ...] = (
     common.CommonSubexpressionEliminationPass,

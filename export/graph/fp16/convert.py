@@ -3,7 +3,7 @@
 TensorRT 11 takes the types from the graph, so the graph must carry them. A node is computed in FP16 if an image value
 reaches it, unless that is not safe:
 
-* its operator sums over many values or grows exponentially (`FP32_OPERATORS`), or it belongs to one that does
+* its operator sums over many values or grows exponentially (`FP32_ONLY`), or it belongs to one that does
   (`fp32_nodes.py`);
 * one of its constants does not fit: larger than 65504, or a scalar that becomes zero, as an epsilon does;
 * its operand is unbounded: multiplied by a value of the mask path that is not proven to fit FP16, such as a ratio with
@@ -28,6 +28,7 @@ import onnx_ir as ir
 from ..analysis.intervals import LARGEST_FP16, fits_fp16
 from ..analysis.mask_path import MaskPath, analyse_mask_path
 from ..ir_tools import FLOATS, add_constant, constant, describe, insert_before, is_float, remove_unused
+from ..operators import ARITHMETIC, COMPARISONS, FP32_ONLY, QUERIES
 from ..passes.normalise_mask_ratio import ratio_where_all_is_known
 from ..report import PassReport
 from .fp32_nodes import fp32_nodes
@@ -35,21 +36,6 @@ from .headroom import UNDONE, add_headroom
 
 SMALLEST = 6e-8
 """The smallest value that FP16 does not make zero."""
-
-FP32_OPERATORS = frozenset(
-    {
-        "CumSum", "Exp", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "Log", "LogSoftmax",
-        "LpNormalization", "Pow", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMean", "ReduceProd", "ReduceSum",
-        "ReduceSumSquare", "RMSNormalization", "Softmax",
-    }
-)  # fmt: skip
-"""Operators whose sums, powers or exponentials leave the FP16 range on ordinary features."""
-
-ARITHMETIC = frozenset({"Add", "Div", "Mul", "Neg", "Sub", "Where"})
-"""Operators that pass on how large their operands are."""
-
-COMPARING = frozenset({"Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual"})
-"""Operators whose truth depends on operands that FP16 does not hold."""
 
 FLOAT32_INPUTS = {"Resize": (1, 2)}
 """Inputs that ONNX wants in FP32 whatever the type of the node."""
@@ -122,7 +108,7 @@ def _reason_for_fp32(node: ir.Node, mask_path: MaskPath, keep_fp32: Sequence[str
     for pattern in keep_fp32:
         if any(fnmatch.fnmatchcase(name, pattern) for name in names):
             return f"--keep-fp32 {pattern}"
-    if node.op_type in FP32_OPERATORS:
+    if node.op_type in FP32_ONLY:
         return "sums or powers of features leave the FP16 range"
     graphs = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
     if any(attribute.type in graphs for attribute in node.attributes.values()):
@@ -148,7 +134,7 @@ def _unfit_constant(node: ir.Node) -> str | None:
 def _unsafe_numerator(node: ir.Node, mask_path: MaskPath) -> str | None:
     """What a ratio that is tiny where everything is known scales down may be as large as the ratio allows."""
     value = node.outputs[0]
-    while len(users := [use.node for use in value.uses() if use.node.op_type not in ("Shape", "Size")]) == 1:
+    while len(users := [use.node for use in value.uses() if use.node.op_type not in QUERIES]) == 1:
         user = users[0]
         known = ratio_where_all_is_known(user, mask_path)
         if known is not None and known < 1:
@@ -177,7 +163,7 @@ class _Unbounded:
     def reason(self, node: ir.Node) -> str | None:
         """Why a pointwise node with an unbounded operand must be FP32; notes whether its result is unbounded too."""
         unbounded = [value for value in node.inputs if value is not None and not self.fits(value)]
-        if not unbounded or node.op_type not in ARITHMETIC | COMPARING:
+        if not unbounded or node.op_type not in ARITHMETIC | COMPARISONS:
             return None
         if node.op_type in ARITHMETIC and not self._masks(node):
             self.values.update(node.outputs)

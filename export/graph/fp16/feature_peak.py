@@ -12,13 +12,11 @@ from inpaintrt.runtime.backends.onnx_runtime import open_session
 
 from ...interface import Interface
 from ..analysis.mask_path import MaskPath, analyse_mask_path
-from .fp32_nodes import MOVES, fp32_nodes
+from ..operators import NO_LARGER
+from .fp32_nodes import fp32_nodes
 
 FEW = 0.01
 """Share of known pixels where a few are known."""
-
-NO_LARGER = (MOVES | {"AveragePool", "MaxPool", "Relu", "Sigmoid", "Split", "Tanh"}) - {"Pad"}
-"""Operators whose results are no larger than their operands, or than 1, and need no look where those were looked at."""
 
 
 def feature_peak(

@@ -21,27 +21,7 @@ import onnx_ir as ir
 
 from ..analysis.mask_path import MaskPath
 from ..ir_tools import constant, is_float
-
-SOFTMAX = frozenset({"LogSoftmax", "Softmax"})
-
-REDUCTIONS = frozenset(
-    {"LpNormalization", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMean", "ReduceSum", "ReduceSumSquare"}
-)
-
-SQUARES = frozenset({"Abs", "Mul", "Pow"})
-
-OF_NORMS = frozenset(
-    {"Add", "Cast", "Clip", "Div", "Expand", "Identity", "Max", "Min", "Mul", "Pow", "Reciprocal", "ReduceMax",
-     "Reshape", "Sqrt", "Squeeze", "Sub", "Unsqueeze"}
-)  # fmt: skip
-"""Operators that make of a norm what features are divided by."""
-
-MOVES = frozenset(
-    {"Cast", "Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Transpose",
-     "Unsqueeze"}
-)  # fmt: skip
-
-PRODUCTS = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"})
+from ..operators import MOVES, NORMS, OF_NORMS, PRODUCTS_AND_EINSUM, SOFTMAX, SQUARES
 
 SCORES = "its result goes into a softmax, which magnifies rounding"
 NORM = "a sum of squares, or what is made of one, may leave the FP16 range"
@@ -59,7 +39,7 @@ def fp32_nodes(graph: ir.Graph, mask_path: MaskPath) -> dict[ir.Node, str]:
             found[node] = SCORES
             for made in _scores(node, features):
                 found.setdefault(made, SCORES)
-        elif node.op_type in REDUCTIONS:
+        elif node.op_type in NORMS:
             found[node] = NORM
             for made in (*_squares(node, features), *_applications(node, features)):
                 found.setdefault(made, NORM)
@@ -100,9 +80,9 @@ def _scores(softmax: ir.Node, features: _Features) -> Iterator[ir.Node]:
         if node in seen:
             continue
         seen.add(node)
-        if node.op_type in REDUCTIONS:
+        if node.op_type in NORMS:
             continue  # kept anyway, and what it sums is a layer's
-        if node.op_type in PRODUCTS:
+        if node.op_type in PRODUCTS_AND_EINSUM:
             operands = features.of(node)
             if len(operands) > 1:
                 if not all(is_normalised(value) for value in operands):

@@ -20,6 +20,7 @@ import onnx_ir as ir
 from ..analysis.intervals import LARGEST_FP16
 from ..analysis.mask_path import MaskPath, analyse_mask_path
 from ..ir_tools import FLOATS, add_constant, constant, insert_before
+from ..operators import ADDITIVE, LINEAR, PRODUCTS
 from ..report import PassReport
 
 MARGIN = 64.0
@@ -30,21 +31,6 @@ SMALLEST_SCALE = 2.0**-12
 
 UNDONE = "output_without_headroom"
 """Name of the node that undoes the factor, which must stay FP32."""
-
-LINEAR = frozenset(
-    {
-        "AveragePool", "Cast", "DepthToSpace", "Expand", "Flatten", "Gather", "GlobalAveragePool", "GlobalMaxPool",
-        "Identity", "LeakyRelu", "MaxPool", "Neg", "PRelu", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Relu",
-        "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
-    }
-)  # fmt: skip
-"""Operators of one feature operand that commute with a positive factor as they are."""
-
-ADDITIVE = frozenset({"Add", "Clip", "Concat", "Max", "Min", "Sub", "Sum", "Where"})
-"""Operators all of whose values must carry the factor."""
-
-WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-"""Operators that are linear in one operand, with a constant second one and perhaps a bias, which carries the factor."""
 
 
 def scale_for(peak: float) -> float:
@@ -108,7 +94,7 @@ def _reason_against(node: ir.Node, mask_path: MaskPath) -> str | None:
         if len(operands) != 1:
             return "it combines two feature values"
         return None if node.op_type == "Mul" or operands == [0] else "it divides by a feature value"
-    if node.op_type in WEIGHTED:
+    if node.op_type in PRODUCTS:
         fixed = [constant(value) is not None for value in node.inputs[1:] if value is not None]
         return None if operands == [0] and all(fixed) else "its weight is not constant"
     if node.op_type in ADDITIVE:
@@ -137,7 +123,7 @@ class _Scaling:
     def _added_operands(self, node: ir.Node) -> range:
         if node.op_type in ADDITIVE:
             return range(1 if node.op_type == "Where" else 0, len(node.inputs))
-        if node.op_type in WEIGHTED or node.op_type == "Pad":
+        if node.op_type in PRODUCTS or node.op_type == "Pad":
             return range(2, min(3, len(node.inputs)))
         return range(0)
 

@@ -17,9 +17,7 @@ import onnx_ir as ir
 from ..analysis.intervals import fits_fp16
 from ..analysis.mask_path import MaskPath, analyse_mask_path
 from ..ir_tools import add_constant, constant, insert_before, insert_pointwise, only_use, replace_output
-
-POINTWISE_BETWEEN = ("Add", "Sub", "Relu", "LeakyRelu")
-"""What may stand between a product with a ratio and the mask, if the feature is its one operand of the image."""
+from ..operators import POINTWISE_BEFORE_MASKING
 
 
 def combine_mask_factors(model: ir.Model) -> ir.Model:
@@ -126,7 +124,7 @@ def _maskings(node: ir.Node, mask_path: MaskPath) -> Iterator[tuple[ir.Value, ir
 
 def _unbounded_product(value: ir.Value | None, mask_path: MaskPath) -> ir.Node | None:
     """The product with a ratio that FP16 does not hold, of which `value` is a pointwise function and the only use."""
-    for op in POINTWISE_BETWEEN:
+    for op in POINTWISE_BEFORE_MASKING:
         if (node := only_use(value, op)) is not None:
             features = [operand for operand in node.inputs if operand in mask_path.image_dependent]
             return _unbounded_product(features[0], mask_path) if len(features) == 1 else None

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from inpaintrt.runtime.backends.onnx_runtime import open_session
 
 from ..analysis.mask_path import MaskPath, analyse_mask_path
-from ..cleanup.clean_up import BROADCASTING, clean_up
+from ..cleanup.clean_up import clean_up
 from ..ir_tools import Array, add_constant, constant, insert_before, remove_unused
+from ..operators import BROADCASTING
 
 
 def fix_mask(model: ir.Model, mask: NDArray[np.float32], batch: int) -> ir.Model:

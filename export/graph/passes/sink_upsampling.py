@@ -11,10 +11,8 @@ import onnx_ir as ir
 
 from ..analysis.nearest_upsampling import nearest_factors
 from ..ir_tools import constant, insert_before, replace_output
+from ..operators import POINTWISE_AROUND_UPSAMPLING
 from ..report import PassReport
-
-POINTWISE = frozenset({"Add", "Clip", "LeakyRelu", "Mul", "Relu", "Sub"})
-"""Operators that networks apply between upsampling and convolution."""
 
 
 def sink_upsampling(model: ir.Model) -> tuple[ir.Model, PassReport]:
@@ -22,7 +20,7 @@ def sink_upsampling(model: ir.Model) -> tuple[ir.Model, PassReport]:
     model = model.clone()
     report = PassReport("sink_upsampling")
     for node in list(model.graph):
-        if node.op_type in POINTWISE and not node.domain and len(node.outputs) == 1 and _move(node):
+        if node.op_type in POINTWISE_AROUND_UPSAMPLING and not node.domain and len(node.outputs) == 1 and _move(node):
             report.change(node)
     return model, report
 
