@@ -7,7 +7,8 @@ its precondition it leaves the graph alone and says why in its report.
 1. `clean_up`: constants folded, FP64 as FP32, what the trace wrote in a roundabout way written plainly.
 2. `OPTIMISATIONS`: the passes that make every graph smaller and safe, see below.
 3. `fix_mask`, if the mask never changes.
-4. For each precision `fold_upsampling`, whose kernels differ; then for FP16 the conversion of the types.
+4. For each precision `fold_upsampling`, whose kernels differ; then for FP32 `centre_normalisations`, which ONNX
+   Runtime needs to be as accurate as PyTorch, and for FP16 the conversion of the types.
 5. `add_image_io`, for `--io image`.
 """
 
@@ -22,6 +23,7 @@ from inpaintrt.runtime.bundle import Precision
 
 from ..interface import Interface
 from .analysis.multiply_adds import half_precision_share
+from .cleanup.centre_normalisation import centre_normalisations
 from .cleanup.clean_up import clean_up
 from .fp16.convert import Fp16Report, convert_to_fp16
 from .fp16.feature_peak import feature_peak
@@ -77,8 +79,9 @@ def optimise(traced: ir.Model) -> Optimised:
 
 
 def fold(model: ir.Model, precision: Precision) -> tuple[ir.Model, PassReport]:
-    """The pass whose result depends on the precision of the graph: upsampling folded into convolutions."""
-    return fold_upsampling(model, KERNELS[precision])
+    """What depends on the precision of the graph: upsampling folded into convolutions, and accurate normalisations."""
+    folded, report = fold_upsampling(model, KERNELS[precision])
+    return (centre_normalisations(folded) if precision == "fp32" else folded), report
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from inpaintrt.runtime.errors import NetworkError
 from ..graph.analysis.mask_path import analyse_mask_path
 from ..quiet import quiet_loggers
 from .deployed import TensorNetwork, flatten_outputs
+from .randomness import refuse_randomness
 from .source_lines import source_line
 
 OPSET = 20
@@ -58,7 +59,8 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     units = {"batch": 1, "height": multiple, "width": multiple}
     batch, height, width = (_sample_size(getattr(profile, axis), unit) for axis, unit in units.items())
     inputs = _samples(network, (batch, height, width), seed=0)
-    outputs = _call(_without_memory(network), inputs)
+    watched = _without_memory(network)
+    outputs = refuse_randomness(lambda: _call(watched, inputs))
     if outputs[0].shape != inputs["image"].shape:
         raise NetworkError(
             f"the picture the network returns has shape {tuple(outputs[0].shape)}, "
