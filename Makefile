@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
 	&& $(BIN)/pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
 
-.PHONY: demo test check lint bench environment photos train evaluate pictures gpu cpp-packages cpp-check clean
+.PHONY: demo test check lint bench environment photos train evaluate images api gpu cpp-packages cpp-check clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -47,8 +47,11 @@ evaluate: environment  ## the tables of the README; about 3 minutes on 2 cores
 bench: environment  ## the table of the README: our export against the plain one; idle machine, about 5 minutes
 	$(BIN)/python -m benchmarks.export --rounds 11
 
-pictures: environment  ## the pictures of the README
-	$(BIN)/python examples/make_pictures.py
+images: environment  ## the images of README and docs; needs the bundle of make demo
+	$(BIN)/python -m benchmarks.doc_images
+
+api: environment  ## the API reference, from the docstrings, to build/api
+	$(BIN)/python -m pdoc -o build/api inpaintrt.export inpaintrt.engines inpaintrt.runtime inpaintrt.validation inpaintrt.training
 
 cpp-packages:  ## what runtime/cpp is built and tested with and is not installed, from Debian's packages (needs apt)
 	tests/runtime/cpp_packages.sh build/cpp-packages

@@ -13,7 +13,7 @@ COMMANDS = (
     f"export-onnx examples/demo.ckpt -o {BUNDLE} --dynamic 256,512,1024",
     f"build-engines {BUNDLE} --backend tensorrt-rtx --target sm86,sm89",
     f"validate-engines {BUNDLE} --html",
-    f"inpaint {BUNDLE} --image examples/photo.png --mask examples/mask.png -o build/filled.png",
+    f"inpaint {BUNDLE} --image examples/image.png --mask examples/mask.png -o build/filled.png",
 )
 
 
@@ -27,9 +27,9 @@ def main() -> int:
         if code:
             return code
     print(  # noqa: T201
-        f"\nThe filled photo:    build/filled.png  (of examples/photo.png, holes in examples/mask.png)"
-        f"\nThe bundle:          {BUNDLE}  (ONNX models, engines, bundle.json)"
-        f"\nThe report:          {BUNDLE}/reports/report.html  (to look at and sign; parity.json for machines)"
+        "\nThe filled image:  build/filled.png  (of examples/image.png, with the holes of examples/mask.png)"
+        f"\nThe bundle:        {BUNDLE}  (ONNX models, engines, bundle.json)"
+        f"\nThe page to look at: {BUNDLE}/reports/report.html"
     )
     return 0
 

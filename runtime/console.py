@@ -1,11 +1,13 @@
 """What all commands share: exit codes, one line for each error, progress on a terminal and plain lines elsewhere."""
 
+import functools
+import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -18,6 +20,30 @@ OK, BAD_VERDICT, COULD_NOT_RUN = 0, 1, 2
 """Exit codes: done; ran, and the verdict is bad; could not run."""
 
 
+def with_version(function: Callable[..., None]) -> Callable[..., None]:
+    """The same command function with an option `--version` after its own."""
+
+    def show(asked: bool) -> None:
+        if asked:
+            from importlib.metadata import version
+
+            sys.stdout.write(f"inpaintrt {version('inpaintrt')}\n")
+            raise typer.Exit
+
+    option = Annotated[bool, typer.Option("--version", callback=show, is_eager=True, help="Show the version and exit.")]
+
+    @functools.wraps(function)
+    def extended(*arguments: Any, version: bool = False, **options: Any) -> None:
+        function(*arguments, **options)
+
+    # typer reads the options from the signature and the annotations.
+    own = inspect.signature(function)
+    added = inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+    extended.__signature__ = own.replace(parameters=[*own.parameters.values(), added])  # type: ignore[attr-defined]
+    extended.__annotations__ = {**function.__annotations__, "version": option}
+    return extended
+
+
 def command_line(function: Callable[..., None]) -> Callable[[], None]:
     """Make a console entry point of a typer command function.
 
@@ -26,7 +52,7 @@ def command_line(function: Callable[..., None]) -> Callable[[], None]:
 
     def main() -> None:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        app.command(context_settings={"help_option_names": ["-h", "--help"]})(function)
+        app.command(context_settings={"help_option_names": ["-h", "--help"]})(with_version(function))
         try:
             code = app(standalone_mode=False)
         except InpaintrtError as error:

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from importlib.metadata import version as package_version
 from pathlib import Path
 
 import numpy as np
@@ -297,3 +298,8 @@ def test_device_cuda_where_there_is_none_says_why(shared_bundle: Bundle, picture
     line = refused("inpaint", shared_bundle.path, *arguments, "--device", "cuda")
     assert "no backend can run it with device cuda" in line
     assert "no CUDAExecutionProvider" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_tells_its_version(command: str) -> None:
+    assert run(command, "--version").stdout == f"inpaintrt {package_version('inpaintrt')}\n"

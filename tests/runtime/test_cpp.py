@@ -19,31 +19,7 @@ from tests.conftest import random_picture
 from tests.guided import Guided
 from tests.runtime import c_interface, cpp_build
 
-PROJECT = """
-cmake_minimum_required(VERSION 3.25)
-project(newcomer LANGUAGES CXX)
-find_package(inpaintrt CONFIG REQUIRED)
-add_executable(newcomer main.cpp)
-target_link_libraries(newcomer PRIVATE inpaintrt::inpaintrt)
-"""
-
-PROGRAM = """
-#include <inpaintrt/inpainter.hpp>
-#include <iostream>
-#include <vector>
-
-int main(int, char** arguments) {
-    try {
-        inpaintrt::Inpainter inpainter(arguments[1]);
-        std::vector<std::uint8_t> image(64 * 64 * 3, 128), mask(64 * 64, 0);
-        for (int i = 0; i < 640; ++i) mask[i] = 255;
-        inpainter.inpaint({image.data(), 64, 64}, {mask.data(), 64, 64}, {image.data(), 64, 64});
-        std::cout << inpainter.backend().name << "\\n";
-    } catch (const inpaintrt::Error& error) {
-        std::cout << static_cast<int>(error.code()) << " " << error.what() << "\\n";
-    }
-}
-"""
+EXAMPLE = Path(__file__).parents[2] / "examples" / "cpp_runtime"
 
 
 @pytest.fixture(scope="module")
@@ -193,15 +169,15 @@ def test_threads_with_clones(library: c_interface.Library, dynamic_bundle: Bundl
 def test_an_installed_library_is_found_by_a_new_project(built: Path, shared_bundle: Bundle, tmp_path: Path) -> None:
     prefix = tmp_path / "prefix"
     _check("cmake", "--install", built, "--prefix", prefix)
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "CMakeLists.txt").write_text(PROJECT)
-    (project / "main.cpp").write_text(PROGRAM)
-    _check("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
-    _check("cmake", "--build", project / "build")
-    newcomer = project / "build" / "newcomer"
-    assert "onnxruntime-c" in _check(newcomer, shared_bundle.path)
-    assert _check(newcomer, tmp_path / "none").startswith("2 ")
+    folder = tmp_path / "build"
+    _check("cmake", "-S", EXAMPLE, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}")
+    _check("cmake", "--build", folder)
+    told = _check(folder / "example", shared_bundle.path)
+    assert "onnxruntime-c" in told
+    assert "filled: " in told
+    failed = cpp_build.run(folder / "example", tmp_path / "none")
+    assert failed.returncode == 1
+    assert "none" in failed.stdout
 
 
 def test_only_the_interface_is_visible(built: Path) -> None:
