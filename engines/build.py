@@ -8,13 +8,17 @@ import contextlib
 import hashlib
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from inpaintrt.runtime.backends.gpu import load_library
 from inpaintrt.runtime.bundle import Profile
 from inpaintrt.runtime.errors import BackendError, EngineBuildError
 
+from .plan_log import is_about_kernels
 from .targets import compute_capability
 
 OPTIONS = {"strongly_typed": True, "tf32": False, "marked": True}
@@ -41,7 +45,7 @@ def select_library(backend: str) -> Any:
         from polygraphy import config  # reads the environment when it is first imported
     except ImportError:
         raise EngineBuildError(
-            "polygraphy is not installed; pip install 'inpaintrt[rtx]' or 'inpaintrt[gpu]'"
+            "polygraphy is not installed; in the checkout, pip install -e '.[rtx]', or '.[gpu]' for TensorRT"
         ) from None
     if wants_rtx != config.USE_TENSORRT_RTX:
         raise EngineBuildError(
@@ -58,6 +62,14 @@ def mark_of(onnx_sha256: str) -> str:
     return f"inpaintrt onnx {onnx_sha256}"
 
 
+@dataclass(frozen=True)
+class Build:
+    """A serialised engine, and what the library said of its kernels; `kernel_plan` reads that."""
+
+    engine: bytes
+    words: str
+
+
 def build_engine(
     backend: str,
     model: bytes,
@@ -65,7 +77,8 @@ def build_engine(
     profile: Profile,
     image_shapes: dict[str, tuple[str, ...]],
     progress: OnProgress,
-) -> bytes:
+    inspect: bool = False,
+) -> Build:
     """Build one engine.
 
     Args:
@@ -75,31 +88,60 @@ def build_engine(
         profile: the sizes the engine must take.
         image_shapes: for each input, its axes as names of the profile or numbers.
         progress: called with the share done, 0..1.
+        inspect: whether to ask TensorRT for its kernels, which takes a second build; TensorRT-RTX tells them anyway.
 
     Raises:
         EngineBuildError: with the library's own words.
     """
     library = select_library(backend)
-    from polygraphy.backend.trt import (  # after the library was chosen
-        CreateConfig,
-        EngineBytesFromNetwork,
-        NetworkFromOnnxBytes,
-        PostprocessConfig,
-        Profile as ShapeProfile,
-    )
-    from polygraphy.logger import G_LOGGER
+    from polygraphy.logger import G_LOGGER  # after the library was chosen
+
+    with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), listening(library) as heard:
+        try:
+            if backend == "tensorrt-rtx":
+                # Detailed verbosity leaves the bytes of such an engine as they are.
+                config = _make_config(library, profile, image_shapes, progress, target=target, detailed=True)
+                built = Build(_run(library, model, config), "\n".join(heard.kernels))
+            else:
+                built = _build_on_its_gpu(library, model, profile, image_shapes, progress, inspect)
+        except Exception as error:  # Polygraphy's own and the library's
+            words = heard.errors[0] if heard.errors else str(error).strip().splitlines()[-1]
+            raise EngineBuildError(f"{backend} cannot build an engine for {target}: {words}") from error
+    progress(1.0)
+    return built
+
+
+def _make_config(
+    library: Any,
+    profile: Profile,
+    image_shapes: dict[str, tuple[str, ...]],
+    progress: OnProgress,
+    *,
+    target: str | None = None,
+    detailed: bool = False,
+    **more: Any,
+) -> Any:
+    """What Polygraphy configures the builder with; `target` for TensorRT-RTX only."""
+    from polygraphy.backend.trt import CreateConfig, PostprocessConfig, Profile as ShapeProfile
 
     shapes = ShapeProfile()
     for name, axes in image_shapes.items():
         shapes.add(name, *(_shape(axes, profile, index) for index in range(3)))
-    options: dict[str, Any] = {"profiles": [shapes], "progress_monitor": make_monitor(library, progress)}
-    if backend == "tensorrt-rtx":
+    options: dict[str, Any] = {"profiles": [shapes], "progress_monitor": make_monitor(library, progress)} | more
+    if detailed:
+        options["profiling_verbosity"] = library.ProfilingVerbosity.DETAILED
+    if target is not None:
         from polygraphy.backend.tensorrt_rtx import CreateConfigRTX
 
         config: Any = CreateConfigRTX(compute_capabilities=[compute_capability(target)], **options)
     else:
         config = CreateConfig(**options)
-    config = PostprocessConfig(config, lambda builder, network, config: clear_tf32(library, config))
+    return PostprocessConfig(config, lambda builder, network, config: clear_tf32(library, config))
+
+
+def _run(library: Any, model: bytes, config: Any, **options: Any) -> bytes:
+    from polygraphy.backend.trt import EngineBytesFromNetwork, NetworkFromOnnxBytes
+
     # TensorRT 11 and later TensorRT-RTX know nothing but strongly typed networks and dropped the flag.
     flags = {"strongly_typed": True} if hasattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") else {}
 
@@ -108,14 +150,40 @@ def build_engine(
         network.name = mark_of(hashlib.sha256(model).hexdigest())
         return builder, network, parser
 
-    with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), collect_errors(library) as errors:
+    return bytes(EngineBytesFromNetwork(marked_network, config, **options)())
+
+
+def _build_on_its_gpu(
+    library: Any,
+    model: bytes,
+    profile: Profile,
+    image_shapes: dict[str, tuple[str, ...]],
+    progress: OnProgress,
+    inspect: bool,
+) -> Build:
+    """Build with TensorRT; with `inspect`, once more in detail by the same timings, so that the engine stays as it is.
+
+    Written against TensorRT's and Polygraphy's documentation; it has never run, for want of a GPU.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        timings = str(Path(folder) / "timing.cache")
+        engine = _run(library, model, _make_config(library, profile, image_shapes, progress), save_timing_cache=timings)
+        if not inspect:
+            return Build(engine, "")
+        config = _make_config(
+            library, profile, image_shapes, progress, detailed=True, load_timing_cache=timings
+        )  # fmt: skip
         try:
-            engine = bytes(EngineBytesFromNetwork(marked_network, config)())
-        except Exception as error:  # Polygraphy's own and the library's
-            words = errors[0] if errors else str(error).strip().splitlines()[-1]
-            raise EngineBuildError(f"{backend} cannot build an engine for {target}: {words}") from error
-    progress(1.0)
-    return engine
+            return Build(engine, inspect_engine(library, _run(library, model, config)))
+        except Exception as error:  # the engine is good, whatever became of its second build
+            return Build(engine, f"inspecting failed: {error}")
+
+
+def inspect_engine(library: Any, engine: bytes) -> str:
+    """What the library's engine inspector says of an engine that was built in detail, as JSON; it needs the GPU."""
+    runtime = library.Runtime(library.Logger(library.Logger.ERROR))
+    inspector = runtime.deserialize_cuda_engine(engine).create_engine_inspector()
+    return str(inspector.get_engine_information(library.LayerInformationFormat.JSON))
 
 
 def _shape(axes: tuple[str, ...], profile: Profile, index: int) -> tuple[int, ...]:
@@ -156,12 +224,20 @@ def clear_tf32(library: Any, config: Any) -> None:
         config.clear_flag(library.BuilderFlag.TF32)
 
 
+@dataclass
+class Heard:
+    """What a library logged: errors, and messages about kernels and memory."""
+
+    errors: list[str] = field(default_factory=list)
+    kernels: list[str] = field(default_factory=list)
+
+
 @contextlib.contextmanager
-def collect_errors(library: Any) -> Iterator[list[str]]:
-    """Collect what the library logs as errors during Polygraphy's calls, instead of printing it."""
+def listening(library: Any) -> Iterator[Heard]:
+    """Collect what the library logs during Polygraphy's calls, instead of printing it."""
     from polygraphy.backend.trt import util
 
-    errors: list[str] = []
+    heard = Heard()
 
     class Listener(library.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -169,11 +245,13 @@ def collect_errors(library: Any) -> Iterator[list[str]]:
 
         def log(self, severity: Any, message: str) -> None:
             if severity in (library.ILogger.Severity.INTERNAL_ERROR, library.ILogger.Severity.ERROR):
-                errors.append(message.strip())
+                heard.errors.append(message.strip())
+            elif is_about_kernels(message):
+                heard.kernels.append(message)
 
     original, listener = util.get_trt_logger, Listener()
     util.get_trt_logger = lambda: listener
     try:
-        yield errors
+        yield heard
     finally:
         util.get_trt_logger = original

@@ -4,12 +4,13 @@ An engine's key is the sha256 of everything it depends on: the ONNX content, lib
 shape profile and builder options. An engine whose key is already in the bundle, with an unaltered file, is up to date.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from inpaintrt.runtime import bundle as bundles
 from inpaintrt.runtime.backends.gpu import LIBRARIES, load_library, local_target
@@ -17,6 +18,8 @@ from inpaintrt.runtime.bundle import Artifact, Bundle
 from inpaintrt.runtime.errors import BackendError, BundleError, EngineBuildError, UsageError
 
 from . import build
+from .kernel_plan import SUFFIX, make_plan, plan_content, plan_of
+from .plan import PlanError
 from .targets import AHEAD_OF_TIME, LOCAL, parse_targets
 
 Backend = Literal["auto", "tensorrt", "tensorrt-rtx"]
@@ -53,6 +56,7 @@ def build_engines(
     backend: Backend = "auto",
     target: str = LOCAL,
     precisions: Sequence[str] = ("fp16",),
+    plan: bool = False,
     on_start: OnStart = lambda _: None,
     on_progress: build.OnProgress = lambda _: None,
 ) -> list[BuiltEngine]:
@@ -64,6 +68,8 @@ def build_engines(
             TensorRT for the local GPU and TensorRT-RTX for named targets.
         target: `local`, `all`, or compute capabilities separated by commas.
         precisions: `fp16`, `fp32` or both; the bundle must hold these ONNX models.
+        plan: whether each engine must have its kernel plan (`kernel_plan.read_plan`) or the reason why it has none. An
+            engine without is built again. TensorRT-RTX gives plans unasked; TensorRT needs a second build for one.
         on_start: called with a description as each build begins.
         on_progress: called with the share done, 0..1, of the current build.
 
@@ -87,7 +93,7 @@ def build_engines(
     engines = []
     for name in targets:
         for model in models.values():
-            order = _Order(opened.path, model, chosen, version, name)
+            order = _Order(opened.path, model, chosen, version, name, plan)
             engines.append(_build_one(order, on_start, on_progress))
     return engines
 
@@ -101,6 +107,7 @@ class _Order:
     backend: str
     version: str
     target: str
+    plan: bool
 
     def key(self, bundle: Bundle) -> str:
         entries = {
@@ -124,7 +131,7 @@ def _choose_backend(backend: Backend, targets: Sequence[str]) -> str:
     named = [target for target in targets if target != LOCAL]
     if backend == "tensorrt" and named:
         raise UsageError(
-            f"--backend tensorrt builds for the GPU of this machine alone, not for {', '.join(named)}; "
+            f"--backend tensorrt builds only for the GPU of this machine, not for {', '.join(named)}; "
             "use --target local there, or --backend tensorrt-rtx here"
         )
     if backend != "auto":
@@ -157,45 +164,73 @@ def _build_one(order: _Order, on_start: OnStart, on_progress: build.OnProgress) 
     """Build under a lock of the engine's own, so that two builders of one engine do the work once."""
     bundle = Bundle.open(order.directory)
     key = order.key(bundle)
-    existing = _existing(bundle, key)
+    existing = _existing(bundle, key, order.plan)
     if existing is not None:
         return BuiltEngine(existing, up_to_date=True)  # also on a disk that cannot be written
     with bundles.lock(order.directory / bundles.ENGINES, f".{key[:12]}.lock", BUILD_TIMEOUT):
         bundle = Bundle.open(order.directory)
-        existing = _existing(bundle, key)
+        existing = _existing(bundle, key, order.plan)
         if existing is not None:
             return BuiltEngine(existing, up_to_date=True)
         on_start(f"{order.backend} {order.version}: {order.model.precision} engine for {order.target}")
-        content = bundle.file(order.model)
-        all_shapes = IMAGE_SHAPES if bundle.interface.io == "image" else TENSOR_SHAPES
-        shapes = {name: axes for name, axes in all_shapes.items() if name in bundle.interface.inputs}
-        data = build.build_engine(order.backend, content, order.target, bundle.interface.profile, shapes, on_progress)
-        return BuiltEngine(_add(order, key, data), up_to_date=False)
+        content, profile = bundle.file(order.model), bundle.interface.profile
+        axes = input_axes(bundle)
+        built = build.build_engine(order.backend, content, order.target, profile, axes, on_progress, order.plan)
+        if order.backend == "tensorrt" and not order.plan:
+            return BuiltEngine(_add(order, key, built.engine, None, None), up_to_date=False)
+        try:
+            plan = make_plan(built, content, profile, axes, order.backend, order.version, order.target)
+        except PlanError as error:
+            return BuiltEngine(_add(order, key, built.engine, None, str(error)), up_to_date=False)
+        return BuiltEngine(_add(order, key, built.engine, plan_content(plan), None), up_to_date=False)
 
 
-def _existing(bundle: Bundle, key: str) -> Artifact | None:
+def input_axes(bundle: Bundle) -> dict[str, tuple[str, ...]]:
+    """For each input of a bundle's models, its axes as names of the profile or numbers."""
+    all_shapes = IMAGE_SHAPES if bundle.interface.io == "image" else TENSOR_SHAPES
+    return {name: axes for name, axes in all_shapes.items() if name in bundle.interface.inputs}
+
+
+def _existing(bundle: Bundle, key: str, wants_plan: bool) -> Artifact | None:
     for engine in bundle.engines():
         if engine.key == key:
             try:
                 bundle.file(engine)
+                plan = plan_of(bundle, engine)
+                if plan is not None:
+                    bundle.file(plan)
             except BundleError:
                 return None  # altered or gone: build it again
-            return engine
+            told = plan is not None or "no_plan" in engine.details
+            return engine if told or not wants_plan else None
     return None
 
 
-def _add(order: _Order, key: str, data: bytes) -> Artifact:
-    artifact = bundles.describe_file(
-        data, order.path(key), "engine", order.model.precision,
-        backend=order.backend, backend_version=order.version, target=order.target, key=key,
-        details={
-            "onnx_sha256": order.model.sha256, "marked": build.mark_of(order.model.sha256).encode() in data
-        },
-    )  # fmt: skip
-    with bundles.stage(order.directory, "new.engine", data) as staged, bundles.lock(order.directory):
+def _add(order: _Order, key: str, engine: bytes, plan: bytes | None, no_plan: str | None) -> Artifact:
+    """Take an engine into the bundle, with its plan or the reason why there is none (None where nobody asked)."""
+    entries: dict[str, Any] = {
+        "precision": order.model.precision, "backend": order.backend, "backend_version": order.version,
+        "target": order.target, "key": key,
+    }  # fmt: skip
+    details: dict[str, Any] = {
+        "onnx_sha256": order.model.sha256,
+        "marked": build.mark_of(order.model.sha256).encode() in engine,
+    }
+    if no_plan is not None:
+        details["no_plan"] = no_plan
+    new = [(bundles.describe_file(engine, order.path(key), "engine", details=details, **entries), engine)]
+    if plan is not None:
+        belongs = {"onnx_sha256": order.model.sha256}  # an export of the same model keeps both
+        new.append((bundles.describe_file(plan, order.path(key) + SUFFIX, "plan", details=belongs, **entries), plan))
+    with contextlib.ExitStack() as files:
+        staged = {
+            artifact.path: files.enter_context(bundles.stage(order.directory, f"new.{artifact.kind}", content))
+            for artifact, content in new
+        }
+        files.enter_context(bundles.lock(order.directory))
         bundle = Bundle.open(order.directory)
         if order.model.sha256 not in {a.sha256 for a in bundle.artifacts if a.kind == "onnx"}:
             raise EngineBuildError(f"{order.directory} was exported again during the build; run build-engines again")
         others = tuple(a for a in bundle.artifacts if a.key != key)
-        bundles.commit(replace(bundle, artifacts=(*others, artifact)), {artifact.path: staged})
-    return artifact
+        bundles.commit(replace(bundle, artifacts=(*others, *(each for each, _ in new))), staged)
+    return new[0][0]

@@ -28,7 +28,10 @@ def parse_targets(text: str) -> list[str]:
     unknown = [target for target in targets if target != LOCAL and target not in AHEAD_OF_TIME]
     if unknown or not targets:
         known = ", ".join([LOCAL, *AHEAD_OF_TIME, ALL])
-        raise UsageError(f"--target {text}: unknown {', '.join(unknown)}; known are {known}")
+        raise UsageError(
+            f"--target {text}: unknown {', '.join(unknown)}; known are {known}. For another GPU, build with TensorRT "
+            "on the machine that has it: build-engines DIR --backend tensorrt --target local"
+        )
     return targets
 
 

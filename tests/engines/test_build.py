@@ -140,8 +140,12 @@ def test_an_altered_model_is_not_built_from(bundle: Bundle) -> None:
     ("options", "reason"),
     [
         ({"target": "sm99"}, "unknown sm99; known are local, sm75"),
+        (
+            {"target": "sm100"},
+            r"unknown sm100; .*build with TensorRT on the machine that has it: build-",
+        ),
         ({"target": ""}, "unknown ; known are"),
-        ({"backend": "tensorrt", "target": "sm89"}, "builds for the GPU of this machine alone, not for sm89"),
+        ({"backend": "tensorrt", "target": "sm89"}, "builds only for the GPU of this machine, not for sm89"),
         ({"backend": "cuda", "target": "sm89"}, "--backend is auto, tensorrt or tensorrt-rtx, not 'cuda'"),
         ({"precisions": ("int8",), "target": "sm89"}, "--precision is fp16, fp32"),
     ],
