@@ -57,9 +57,11 @@ def parse_log(log: str) -> tuple[list[Kernel], Counter[str], dict[str, int]]:
         if found["kind"] in NOT_KERNELS:
             between[found["kind"]] += 1
             continue
-        groups = {group: tuple(_operands(number, found[group])) for group in ("inputs", "outputs", "constants")}
-        names = tuple(NODES.findall(found["nodes"]))
-        kernels.append(Kernel(found["name"], found["kind"], names, stream=int(found["stream"]), **groups))
+        inputs, outputs, constants = (
+            tuple(_operands(number, found[group])) for group in ("inputs", "outputs", "constants")
+        )
+        nodes = tuple(NODES.findall(found["nodes"]))
+        kernels.append(Kernel(found["name"], found["kind"], nodes, inputs, outputs, constants, int(found["stream"])))
     if not kernels:
         raise PlanError("the build log lists no kernels")
     return kernels, between, _memory(log)

@@ -97,8 +97,10 @@ def _with_shapes(kernel: Kernel, known: Mapping[str, Shape], values: Values) -> 
         shape = known.get(operand.name) or _fitting(operand, [operand.name], values) or operand.dynamic
         return replace(operand, shape=shape)
 
-    groups = {group: tuple(map(sized, getattr(kernel, group))) for group in ("inputs", "outputs", "constants")}
-    return replace(kernel, **groups)
+    inputs, outputs, constants = (
+        tuple(map(sized, group)) for group in (kernel.inputs, kernel.outputs, kernel.constants)
+    )
+    return replace(kernel, inputs=inputs, outputs=outputs, constants=constants)
 
 
 def _with_work(kernels: Iterable[Kernel], work: Mapping[str, tuple[str, int]]) -> tuple[Kernel, ...]:
