@@ -9,6 +9,7 @@ from inpaintrt.runtime.console import command_line, print_json, progress
 from inpaintrt.runtime.errors import UsageError
 
 from . import command_options as given
+from .checkpoints.registry import families_in_words
 from .parsing import parse_interface, parse_options
 from .summary import say_layers, summarise
 
@@ -45,9 +46,9 @@ def export_onnx(
 ) -> None:
     """Export a trained inpainting network to ONNX: FP32, and FP16 whose mask path stays exact.
 
-    Known checkpoint families: inpaintrt, naoto0804 (pytorch-inpainting-with-partial-conv), nipponjo and nipponjo-tf
-    (deepfillv2-pytorch), mmagic-deepfillv2. Options about the network
-    default to what its family or its `interface` attribute says.
+    Known checkpoint families: {families}.
+
+    Options about the network default to what its family, or the attribute `interface` of the network, says.
 
     Example: export-onnx network.ckpt -o places --dynamic 256,512,1024
 
@@ -121,4 +122,7 @@ def _load(
         raise UsageError(str(error)) from None
 
 
-main = command_line(export_onnx)
+if export_onnx.__doc__ is not None:  # as it is under python -OO
+    export_onnx.__doc__ = export_onnx.__doc__.replace("{families}", families_in_words())
+
+main = command_line(export_onnx, panels=True)

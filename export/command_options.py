@@ -1,9 +1,14 @@
-"""The options of `export-onnx`: for each its type, its name if that is not the parameter's, and its help."""
+"""The options of `export-onnx`: for each its type, its name if that is not the parameter's, its help and its panel."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+SIZES = "Sizes"
+GRAPH = "The graphs that are written"
+NETWORK = "A network of your own, or what its family does not say"
+REPORT = "What is shown"
 
 Checkpoint = Annotated[
     Path | None,
@@ -16,80 +21,126 @@ Network = Annotated[
     typer.Option(
         help="A network of your own: FILE.py:FACTORY or package.module:FACTORY; FACTORY() -> nn.Module.",
         show_default=False,
+        rich_help_panel=NETWORK,
     ),
 ]
 NetworkArgs = Annotated[
-    str | None, typer.Option(help="Keyword arguments for FACTORY, as a JSON object.", show_default=False)
+    str | None,
+    typer.Option(help="Keyword arguments for FACTORY, as a JSON object.", show_default=False, rich_help_panel=NETWORK),
 ]
 
 Size = Annotated[
-    str | None, typer.Option(help="Height x width of a static graph.  [default: 512x512]", show_default=False)
+    str | None,
+    typer.Option(
+        help="Height x width of a static graph.  \\[default: 512x512]", show_default=False, rich_help_panel=SIZES
+    ),
 ]
 Dynamic = Annotated[
-    str | None, typer.Option(help="MIN,OPT,MAX height and width instead: numbers, or HxW.", show_default=False)
+    str | None,
+    typer.Option(
+        help="MIN,OPT,MAX height and width instead: numbers, or HxW.", show_default=False, rich_help_panel=SIZES
+    ),
 ]
-Batch = Annotated[str, typer.Option(help="Images at once: N or MIN,OPT,MAX.")]
+Batch = Annotated[str, typer.Option(help="Images at once: N or MIN,OPT,MAX.", rich_help_panel=SIZES)]
 FixedMask = Annotated[
     Path | None,
     typer.Option(
         help="Mask of a watermark or logo that never moves, non-zero = hole: the bundle takes no mask, and images "
-        "of this size.  [default: masks of any kind]",
+        "of this size.  \\[default: masks of any kind]",
         show_default=False,
+        rich_help_panel=SIZES,
     ),
 ]
 
 InputOutput = Annotated[
-    str, typer.Option(help="image: uint8 image in and out; tensor: the network's own float tensors.")
+    str,
+    typer.Option(
+        help="image: uint8 image and mask in, uint8 image out; tensor: float32 in the network's own range and polarity, "
+        "the mask as one plane.",
+        rich_help_panel=GRAPH,
+    ),
 ]
-Precision = Annotated[str, typer.Option(help="fp32, fp16 or both.")]
+Precision = Annotated[str, typer.Option(help="fp32, fp16 or both.", rich_help_panel=GRAPH)]
 KeepFp32 = Annotated[
     list[str] | None,
-    typer.Option(help="Node or value (name or pattern) to keep in FP32; repeatable.", show_default=False),
+    typer.Option(
+        help="Node or value (name or pattern) to keep in FP32; repeatable.", show_default=False, rich_help_panel=GRAPH
+    ),
 ]
 Optimize = Annotated[
-    bool, typer.Option("--optimize/--no-optimize", help="--no-optimize: torch.onnx.export's own graph, to compare.")
+    bool,
+    typer.Option(
+        "--optimize/--no-optimize",
+        help="--no-optimize: torch.onnx.export's own graph, to compare.",
+        rich_help_panel=GRAPH,
+    ),
 ]
 
 ImageRange = Annotated[
     str | None,
-    typer.Option(help="What black and white are to the network, such as -1,1.  [default: 0,1]", show_default=False),
+    typer.Option(
+        help="What black and white are to the network, such as -1,1.  \\[default: 0,1]",
+        show_default=False,
+        rich_help_panel=NETWORK,
+    ),
 ]
-Mean = Annotated[str | None, typer.Option(help="R,G,B mean, with --std.", show_default=False)]
-Std = Annotated[str | None, typer.Option(help="R,G,B standard deviation.", show_default=False)]
+Mean = Annotated[str | None, typer.Option(help="R,G,B mean, with --std.", show_default=False, rich_help_panel=NETWORK)]
+Std = Annotated[str | None, typer.Option(help="R,G,B standard deviation.", show_default=False, rich_help_panel=NETWORK)]
 MaskPolarity = Annotated[
     str | None,
     typer.Option(
-        help="What 1 means in the network's mask: valid (known) or hole.  [default: valid]", show_default=False
+        help="What 1 means in the network's mask: valid (known) or hole.  \\[default: valid]",
+        show_default=False,
+        rich_help_panel=NETWORK,
     ),
 ]
 MaskChannels = Annotated[
-    int | None, typer.Option(help="Channels of the network's mask, 1 or 3.  [default: 1]", show_default=False)
+    int | None,
+    typer.Option(
+        help="Channels of the mask that the network's forward takes, 1 or 3. The bundle takes one plane, whatever --io "
+        "is; with 3 the network is given that plane three times.  \\[default: 1]",
+        show_default=False,
+        rich_help_panel=NETWORK,
+    ),
 ]
 Premask = Annotated[
     bool | None,
     typer.Option(
         "--premask/--no-premask",
-        help="Set holes of the image to 0 before the network.  [default: premask]",
+        help="Set holes of the image to 0 before the network.  \\[default: premask]",
         show_default=False,
+        rich_help_panel=NETWORK,
     ),
 ]
 OutputIndex = Annotated[
-    int | None, typer.Option(help="Which output is the filled image.  [default: 0]", show_default=False)
+    int | None,
+    typer.Option(help="Which output is the filled image.  \\[default: 0]", show_default=False, rich_help_panel=NETWORK),
 ]
 SizeMultiple = Annotated[
-    int | None, typer.Option(help="Height and width must be multiples of this.  [default: 1]", show_default=False)
+    int | None,
+    typer.Option(
+        help="Height and width must be multiples of this.  \\[default: 1]", show_default=False, rich_help_panel=NETWORK
+    ),
 ]
 Sketch = Annotated[
     bool | None,
     typer.Option(
         "--sketch/--no-sketch",
         help="The bundle takes lines that guide the network, whose forward has a third argument 'sketch'.  "
-        "[default: no-sketch]",
+        "\\[default: no-sketch]",
         show_default=False,
+        rich_help_panel=NETWORK,
     ),
 ]
 
 Explain = Annotated[
-    bool, typer.Option("--explain", help="Show each partial convolution found, and what was done with it.")
+    bool,
+    typer.Option(
+        "--explain",
+        help="Show each partial convolution found and what was done with it, and for each layer in FP32 the reason.",
+        rich_help_panel=REPORT,
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on standard output.", rich_help_panel=REPORT)
+]

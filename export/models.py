@@ -114,8 +114,9 @@ def _explain(traced: ir.Model, report: ExportReport) -> list[LayerReport]:
         planes |= done.planes
         for name, note in done.notes.items():
             notes[name] = (*notes.get(name, ()), note)
-    kept = frozenset(name.split()[-1] for name, _ in report.fp16.kept) if report.fp16 is not None else None
-    return explain(traced, notes, planes, kept)
+    kept = {name.split()[-1]: reason for name, reason in report.fp16.kept} if report.fp16 is not None else None
+    merged = {old: new for done in report.passes for old, new in done.merged.items()}
+    return explain(traced, notes, planes, kept, merged)
 
 
 def _check_finite(network: nn.Module, model: ir.Model) -> None:

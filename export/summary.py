@@ -20,25 +20,27 @@ def summarise(bundle: "Bundle", report: "ExportReport") -> None:
     for done in report.passes:
         for name, reason in done.refused:
             say(f"{done.name}: {name}: {reason}")
-    _say_fp16(report)
+    _say_fp16(bundle, report)
 
 
 def say_layers(report: "ExportReport") -> None:
-    """The layers with a mask as a table, and what it says in words."""
+    """The layers with a mask, and every layer that stayed FP32, as a table; and what it says in words."""
     partial = [layer for layer in report.layers if layer.form == "partial"]
+    shown = [layer for layer in report.layers if layer.form == "partial" or layer.precision == "fp32"]
+    columns = ("layer", "kernel", "mask channels", "sum s", "found as", "done")
     say_table(
-        ("layer", "kernel", "mask channels", "sum s", "found as", "done", *(["in"] if report.fp16 else [])),
+        (*columns, *(["in", "why fp32"] if report.fp16 else [])),
         [
             (
                 layer.layer if layer.times == 1 else f"{layer.layer} ({layer.times} times)",
                 layer.window,
                 layer.mask,
                 layer.known,
-                layer.formula,
-                "; ".join(layer.done) or "nothing was to be done",
-                *([layer.precision] if report.fp16 else []),
+                layer.formula or layer.form,
+                "; ".join(layer.done) or "unchanged",
+                *([layer.precision, layer.reason] if report.fp16 else []),
             )
-            for layer in partial
+            for layer in shown
         ],
     )
     say("z: convolution without bias; b: a number for each channel; s: mask sum; m: other values of the mask path")
@@ -65,8 +67,8 @@ def _say_costs(report: "ExportReport") -> None:
     say_table(("one call", *costs), [(title, *cells) for title, cells in rows])
 
 
-def _say_fp16(report: "ExportReport") -> None:
-    """How much of the FP16 graph is FP16, and why the rest is not."""
+def _say_fp16(bundle: "Bundle", report: "ExportReport") -> None:
+    """How much of the FP16 graph is FP16, why the rest is not, and where the whole list is."""
     if report.fp16 is None or report.fp16_share is None:
         return
     say(f"FP16 does {100 * report.fp16_share:.2f} % of the multiply-adds")
@@ -78,3 +80,6 @@ def _say_fp16(report: "ExportReport") -> None:
         names = [name for name, why in kept if why == reason]
         others = f" and {len(names) - 1} more nodes" if len(names) > 1 else ""
         say(f"kept in FP32: {names[0]}{others}: {reason}")
+    if kept:
+        document = bundle.path / "bundle.json"
+        say(f"all nodes kept in FP32, with reasons: {document}, kept_fp32 in the details of model.fp16.onnx")

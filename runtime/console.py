@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -44,14 +44,19 @@ def with_version(function: Callable[..., None]) -> Callable[..., None]:
     return extended
 
 
-def command_line(function: Callable[..., None]) -> Callable[[], None]:
+def command_line(function: Callable[..., None], panels: bool = False) -> Callable[[], None]:
     """Make a console entry point of a typer command function.
 
     User-fixable errors, in the options or in what they name, become one line on standard error and exit code 2.
+
+    Args:
+        function: the command.
+        panels: show its options in panels, by their `rich_help_panel`; `[` in its help is then markup unless escaped.
     """
 
     def main() -> None:
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        markup: Literal["rich"] | None = "rich" if panels else None
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=markup)
         app.command(context_settings={"help_option_names": ["-h", "--help"]})(with_version(function))
         try:
             code = app(standalone_mode=False)

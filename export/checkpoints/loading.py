@@ -14,12 +14,9 @@ import torch
 from inpaintrt.runtime.errors import CheckpointError
 
 from .family import Family, LoadedNetwork, StateDict, check_finite, list_keys, tensors_only
-from .mmagic import MMagic
-from .naoto0804 import Naoto0804
-from .nipponjo import Nipponjo, NipponjoTensorFlow
-from .own import Own
+from .registry import load_families
 
-FAMILIES: tuple[Family, ...] = (Own(), Naoto0804(), Nipponjo(), NipponjoTensorFlow(), MMagic())
+FAMILIES: tuple[Family, ...] = load_families()
 
 
 def load_checkpoint(path: str | Path) -> LoadedNetwork:

@@ -29,6 +29,7 @@ class LayerReport:
         formula: of the layer as it was found, see `formula.py`; empty unless it is partial.
         done: what the passes did.
         precision: `fp16` or `fp32` in the FP16 graph; empty without one.
+        reason: why it stayed FP32; empty if it did not.
         times: how often the network runs it.
     """
 
@@ -40,40 +41,57 @@ class LayerReport:
     formula: str
     done: tuple[str, ...]
     precision: str
+    reason: str = ""
     times: int = 1
 
 
 def explain(
-    model: ir.Model, notes: Mapping[str, tuple[str, ...]], planes: Mapping[str, int], kept_fp32: frozenset[str] | None
-) -> list[LayerReport]:
+    model: ir.Model, notes: Mapping[str, tuple[str, ...]], planes: Mapping[str, int],
+    kept_fp32: Mapping[str, str] | None, merged: Mapping[str, str],
+) -> list[LayerReport]:  # fmt: skip
     """A row for each layer of the cleaned trace that the image reaches, in the order they run.
 
     Args:
         model: before the passes.
         notes: what the passes did, by the name of the convolution's result.
         planes: how many planes stand for a mask, by its name.
-        kept_fp32: results that stay FP32 in the FP16 graph, by name; None without one.
+        kept_fp32: why results stay FP32 in the FP16 graph, by name; None without such a graph.
+        merged: of convolutions that became one with others, the name of the common result.
     """
     mask_path = analyse_mask_path(model)
+    layers = [n for n in model.graph if n.op_type in CONVOLUTIONS and n.outputs[0] in mask_path.image_dependent]
+    reasons = _reasons([str(node.outputs[0].name) for node in layers], kept_fp32 or {}, merged)
     found: Counter[LayerReport] = Counter()
-    for node in model.graph:
-        if node.op_type in CONVOLUTIONS and node.outputs[0] in mask_path.image_dependent:
-            found[_row(node, mask_path, notes, planes, kept_fp32)] += 1
+    for node in layers:
+        reason = reasons.get(str(node.outputs[0].name), "")
+        precision = "" if kept_fp32 is None else "fp32" if reason else "fp16"
+        found[_row(node, mask_path, notes, planes, precision, reason)] += 1
     return [replace(row, times=times) for row, times in found.items()]
+
+
+def _reasons(results: list[str], kept: Mapping[str, str], merged: Mapping[str, str]) -> dict[str, str]:
+    """Why results of layers stay FP32, by their names in the trace.
+
+    The passes name what they make of a layer `RESULT_...`; of `conv2d` and `conv2d_1`, `conv2d_1_skip` is the latter's.
+    """
+    found: dict[str, str] = {}
+    for name, reason in kept.items():
+        own = [result for result in results if name == result or name.startswith(f"{result}_")]
+        longest = [max(own, key=len)] if own else []
+        for result in (*longest, *(old for old, new in merged.items() if new == name)):
+            found.setdefault(result, reason)
+    return found
 
 
 def _row(
     node: ir.Node, mask_path: MaskPath, notes: Mapping[str, tuple[str, ...]], planes: Mapping[str, int],
-    kept_fp32: frozenset[str] | None,
+    precision: str, reason: str,
 ) -> LayerReport:  # fmt: skip
     weight, result = node.inputs[1], str(node.outputs[0].name)
     end, ratio = _renormalised(node, mask_path)
     root = mask_path.tables[ratio].root if ratio is not None and ratio in mask_path.tables else ratio
     form = "partial" if ratio is not None else "masked" if _is_masked(node.inputs[0], mask_path) else "ordinary"
     name = str(weight.name) if weight is not None else result
-    precision = ""
-    if kept_fp32 is not None:
-        precision = "fp32" if any(kept == result or kept.startswith(f"{result}_") for kept in kept_fp32) else "fp16"
     return LayerReport(
         layer=name.removeprefix(PREFIX).removesuffix(SUFFIX),
         form=form,
@@ -83,6 +101,7 @@ def _row(
         formula=formula_of(end, node, root) if ratio is not None else "",
         done=notes.get(result, ()),
         precision=precision,
+        reason=reason,
     )
 
 

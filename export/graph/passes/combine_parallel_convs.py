@@ -33,7 +33,8 @@ def combine_parallel_convs(model: ir.Model) -> tuple[ir.Model, PassReport]:
     for nodes in groups.values():
         if len(nodes) > 1:
             report.change(nodes[0])
-            _merge(model.graph, nodes)
+            merged = _merge(model.graph, nodes)
+            report.merged |= {str(node.outputs[0].name): merged for node in nodes}
     return remove_unused(model), report
 
 
@@ -50,7 +51,8 @@ def _key(node: ir.Node) -> tuple[object, ...] | None:
     return node.inputs[0], weight.shape[1:], weight.dtype, attributes
 
 
-def _merge(graph: ir.Graph, nodes: Sequence[ir.Node]) -> None:
+def _merge(graph: ir.Graph, nodes: Sequence[ir.Node]) -> str:
+    """Replace the convolutions by one; the name of its result."""
     first = nodes[0]
     weights = [_required(node.inputs[1]) for node in nodes]
     name = first.inputs[1].name if first.inputs[1] is not None else describe(first)
@@ -75,6 +77,7 @@ def _merge(graph: ir.Graph, nodes: Sequence[ir.Node]) -> None:
     for value, part in zip(old, split.outputs, strict=True):
         part.type, part.shape, part.name = value.type, value.shape, f"{value.name}_part"
         ir.convenience.replace_all_uses_with(value, part)
+    return str(merged.outputs[0].name)
 
 
 def _parts(nodes: Sequence[ir.Node], widths: Sequence[int]) -> tuple[list[ir.Value], list[int]]:
