@@ -55,8 +55,8 @@ FixedMask = Annotated[
 InputOutput = Annotated[
     str,
     typer.Option(
-        help="image: uint8 image and mask in, uint8 image out; tensor: float32 in the network's own range and polarity, "
-        "the mask as one plane.",
+        help="image: uint8 image and mask in, uint8 image out; tensor: float32 in the network's own range and "
+        "polarity, the mask as one plane.",
         rich_help_panel=GRAPH,
     ),
 ]

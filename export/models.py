@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from inpaintrt.runtime.bundle import Precision, Profile
+from inpaintrt.runtime.bundle import DeployedInterface, Precision, Profile
 from inpaintrt.runtime.errors import NetworkError
 
 from .graph import pipeline
@@ -25,7 +25,7 @@ from .source import Source
 from .tracing.deployed import TensorNetwork
 from .tracing.trace import Trace, trace
 
-Shapes = dict[str, tuple[int, int, int, int]]
+Shapes = dict[str, tuple[int, ...]]
 
 
 def make_models(source: Source, options: ExportOptions) -> tuple[dict[Precision, ir.Model], ExportReport]:
@@ -36,7 +36,7 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[Precision,
     """
     traced = _trace(source, options)
     report = ExportReport(updated_mask_output=traced.updated_mask_output)
-    shapes = _best_shapes(options.profile)
+    shapes = _best_shapes(traced.model, options.profile, source.interface.size_multiple)
     report.costs["plain"] = measure_cost(traced.model, shapes)
     model = trace_to_explain = traced.model
     if options.optimize:
@@ -84,10 +84,11 @@ def _trace(source: Source, options: ExportOptions) -> Trace:
         return trace(network, options.profile, optimize=not options.optimize)
 
 
-def _best_shapes(profile: Profile) -> Shapes:
-    batch, height, width = profile.batch[1], profile.height[1], profile.width[1]
-    plane = (batch, 1, height, width)
-    return {"image": (batch, 3, height, width), "mask": plane, "sketch": plane}
+def _best_shapes(model: ir.Model, profile: Profile, multiple: int) -> Shapes:
+    """The shape of each input of a trace, which takes float32 tensors whatever the bundle will take."""
+    inputs, outputs = ([str(value.name) for value in values] for values in (model.graph.inputs, model.graph.outputs))
+    tensors = DeployedInterface("tensor", multiple, profile, tuple(inputs), tuple(outputs))
+    return tensors.input_shapes(profile.batch[1], profile.height[1], profile.width[1])
 
 
 def _fixed_hole(options: ExportOptions) -> NDArray[np.float32] | None:

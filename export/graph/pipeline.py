@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from inpaintrt.runtime.bundle import Precision
 
 from ..interface import Interface
-from .analysis.multiply_adds import half_precision_share
+from .analysis.multiply_adds import fp16_share
 from .cleanup.centre_normalisation import centre_normalisations
 from .cleanup.clean_up import clean_up
 from .fp16.convert import Fp16Report, convert_to_fp16
@@ -106,7 +106,7 @@ class Fp16Graph:
 def to_fp16(
     model: ir.Model,
     interface: Interface,
-    shapes: dict[str, tuple[int, int, int, int]],
+    shapes: dict[str, tuple[int, ...]],
     keep_fp32: Sequence[str] = (),
     hole: NDArray[np.float32] | None = None,
 ) -> Fp16Graph:
@@ -122,4 +122,4 @@ def to_fp16(
     peak = feature_peak(model, interface, shapes["image"], hole)
     scale = scale_for(peak)
     converted, report = convert_to_fp16(model, keep_fp32, scale)
-    return Fp16Graph(converted, report, half_precision_share(converted, shapes), peak, scale)
+    return Fp16Graph(converted, report, fp16_share(converted, shapes), peak, scale)

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 SCHEMA_VERSION = 1
 DOCUMENT = "bundle.json"
@@ -12,6 +12,7 @@ FIXED_MASK = "fixed_mask.png"
 
 ArtifactKind = Literal["onnx", "engine", "mask", "plan"]
 Precision = Literal["fp32", "fp16"]
+Axis = TypeVar("Axis", int, str)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class DeployedInterface:
     """What the deployed network takes and gives.
 
     Args:
-        io: `image` or `tensor`, as in the design.
+        io: `image` for uint8 images [N,H,W,3] and masks [N,H,W], non-zero = hole; `tensor` for float32 [N,3,H,W] and
+            [N,1,H,W] in the network's own range and polarity.
         size_multiple: height and width must be multiples of this many pixels.
         profile: sizes.
         inputs, outputs: names of the graph's tensors.
@@ -69,6 +71,13 @@ class DeployedInterface:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     updated_mask_output: int | None = None
+
+    def input_shapes(self, batch: Axis, height: Axis, width: Axis) -> dict[str, tuple[Axis | int, ...]]:
+        """The shape of each input for so many images of this size in pixels; with names for numbers, of the axes."""
+        plane: tuple[Axis | int, ...] = (batch, height, width) if self.io == "image" else (batch, 1, height, width)
+        image = (batch, height, width, 3) if self.io == "image" else (batch, 3, height, width)
+        shapes = {"image": image, "mask": plane, "sketch": plane}
+        return {name: shapes[name] for name in self.inputs if name in shapes}
 
 
 @dataclass(frozen=True)

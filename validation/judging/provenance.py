@@ -11,11 +11,10 @@ import onnx
 import onnx_ir as ir
 
 from inpaintrt.engines.build import mark_of
-from inpaintrt.export.graph.analysis.multiply_adds import half_precision_share
+from inpaintrt.export.graph.analysis.multiply_adds import fp16_share
 from inpaintrt.export.graph.ir_tools import constant
 from inpaintrt.runtime.bundle import Artifact, Bundle
 
-from ..candidates.input_shapes import input_shapes
 from ..candidates.weights import ROUNDING, all_constants, rounding_excess, unrounded
 from .checks import Check
 
@@ -39,7 +38,7 @@ def check_provenance(bundle: Bundle, artifact: Artifact, fp32_failed: bool) -> l
         return [Check("is an ONNX model", "fail", reason=f"it cannot be read: {error}")]
     checks = [_interface(bundle, model)]
     if artifact.precision == "fp16":
-        checks += [_half_precision_share(bundle, artifact, model), _weights_are_rounded(bundle, model, fp32_failed)]
+        checks += [_fp16_share(bundle, artifact, model), _weights_are_rounded(bundle, model, fp32_failed)]
     return checks
 
 
@@ -74,14 +73,14 @@ def _interface(bundle: Bundle, model: ir.Model) -> Check:
     return Check(title, "fail" if problems else "pass", reason="; ".join(problems))
 
 
-def _half_precision_share(bundle: Bundle, artifact: Artifact, model: ir.Model) -> Check:
+def _fp16_share(bundle: Bundle, artifact: Artifact, model: ir.Model) -> Check:
     title = "share of multiply-adds in FP16"
     recorded = artifact.details.get(SHARE)
     if not isinstance(recorded, float | int):
         return Check(title, "not run", reason="the exporter recorded none")
     profile = bundle.interface.profile
     best = profile.batch[1], profile.height[1], profile.width[1]
-    share = half_precision_share(model, input_shapes(bundle, best))
+    share = fp16_share(model, bundle.interface.input_shapes(*best))
     limit = recorded - 1e-4  # recorded with six digits, of the network without its image operations
     reason = "" if share >= limit else "the model does less in FP16 than was exported"
     return Check(title, "pass" if share >= limit else "fail", share, limit, reason)

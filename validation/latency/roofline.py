@@ -20,8 +20,6 @@ from inpaintrt.export.graph.ir_tools import bytes_of
 from inpaintrt.export.graph.operators import PRODUCTS
 from inpaintrt.runtime.bundle import Bundle
 
-from ..candidates.input_shapes import input_shapes
-
 SIDE = 8192
 COPIED_BYTES = 2**30
 REPEATS = 20
@@ -77,7 +75,7 @@ def floor_for(bundle: Bundle, shape: tuple[int, int, int], rates: Rates | None) 
         return None
     precision = "fp16" if "fp16" in bundle.precisions() else "fp32"
     model = ir.from_proto(onnx.load_from_string(bundle.file(bundle.onnx(precision))))
-    sizes = input_shapes(bundle, shape)
+    sizes = bundle.interface.input_shapes(*shape)
     totals = multiply_adds(model, sizes)
     half = totals.pop(ir.DataType.FLOAT16, 0)
     arithmetic = half / rates.fp16 + sum(totals.values()) / rates.fp32

@@ -38,7 +38,7 @@ def with_sizes(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> ir.Mode
     return infer_types(model)
 
 
-def half_precision_share(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> float:
+def fp16_share(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> float:
     """Share (0..1) of the multiply-adds that are done in FP16; 0 for a graph without any."""
     totals = multiply_adds(model, sizes)
     return totals.get(ir.DataType.FLOAT16, 0) / max(sum(totals.values()), 1)

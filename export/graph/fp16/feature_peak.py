@@ -22,7 +22,7 @@ FEW = 0.01
 def feature_peak(
     model: ir.Model,
     interface: Interface,
-    shape: tuple[int, int, int, int],
+    shape: tuple[int, ...],
     hole: NDArray[np.float32] | None = None,
 ) -> float:
     """The largest absolute value, over the probes, of any feature that may be FP16; infinite if one is not finite.
@@ -66,7 +66,7 @@ def _is_feature(value: ir.Value | None, mask_path: MaskPath) -> bool:
 
 
 def _probes(
-    interface: Interface, shape: tuple[int, int, int, int], hole: NDArray[np.float32] | None
+    interface: Interface, shape: tuple[int, ...], hole: NDArray[np.float32] | None
 ) -> list[dict[str, NDArray[np.float32]]]:
     """Image, mask and sketch of each probe, in the network's own range and polarity."""
     rng = np.random.default_rng(0)

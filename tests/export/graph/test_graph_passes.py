@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from benchmarks.networks.partial_conv import EpsilonNetwork, NoMaskPath, dividing_trained_scale, randomise
 from inpaintrt.export.graph.analysis.mask_path import analyse_mask_path
-from inpaintrt.export.graph.analysis.multiply_adds import half_precision_share, multiply_adds
+from inpaintrt.export.graph.analysis.multiply_adds import fp16_share, multiply_adds
 from inpaintrt.export.graph.cleanup.clean_up import clean_up
 from inpaintrt.export.graph.fp16.convert import convert_to_fp16
 from inpaintrt.export.graph.fp16.feature_peak import feature_peak
@@ -317,7 +317,7 @@ def test_ratios_are_scaled_however_they_are_written(treatment: Any) -> None:
     half, _ = convert_to_fp16(clean_up(normal))
     result = StrictFp16(half).run(inputs())
     assert result.first_non_finite is None
-    assert half_precision_share(half, SHAPES) > 0.7  # the rest is the mask sum
+    assert fp16_share(half, SHAPES) > 0.7  # the rest is the mask sum
 
 
 def test_a_ratio_masked_after_the_product_is_masked_before_it() -> None:
@@ -456,7 +456,7 @@ def test_mask_path_stays_single_and_nearly_all_work_is_half() -> None:
     feature_convolutions = [n for n in half.graph if n.op_type == "Conv" and n.outputs[0] in path.image_dependent]
     assert {node.outputs[0].dtype for node in feature_convolutions} == {ir.DataType.FLOAT16}
     assert report.kept == []
-    assert half_precision_share(half, SHAPES) > 0.97
+    assert fp16_share(half, SHAPES) > 0.97
 
 
 def test_a_bias_times_the_mask_is_half_like_the_features() -> None:
