@@ -16,8 +16,10 @@ from inpaintrt.export import export_onnx
 from inpaintrt.export.checkpoints import save_checkpoint
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime import Bundle
+from tests.quick_exports import prepare_exports_once
 
 torch.set_num_threads(1)
+prepare_exports_once()
 
 WIDTHS = (8, 12, 16)
 
