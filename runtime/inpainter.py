@@ -1,6 +1,8 @@
 """`Inpainter`: a bundle, opened on the best backend of this machine, for images of any size."""
 
 import types
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,13 @@ from numpy.typing import NDArray
 
 from .backends.choice import Device, choose_backend
 from .bundle import Bundle
-from .errors import BackendError, BundleError, ImageError
+from .errors import BackendError, BundleError, ImageError, UsageError
+from .streaming import Workers, map_in_order
 from .upscale import place_on_grid, to_pixel_centres
 from .windows import windows_around_holes
 
 UInt8Array = NDArray[np.uint8]
+Mask = NDArray[np.uint8 | np.bool_]
 
 
 class Inpainter:
@@ -23,6 +27,7 @@ class Inpainter:
 
         with Inpainter("places") as inpaint:
             filled = inpaint(image, mask)
+            for filled in inpaint.map(pairs): ...
 
     A bundle that was exported with `--fixed-mask` takes no mask: `inpaint(image)`. One that was exported with
     `--sketch` takes lines to follow: `inpaint(image, mask, sketch=lines)`.
@@ -49,6 +54,7 @@ class Inpainter:
             raise BackendError(f"{bundle}: needs {', '.join(sorted(unknown))}, which this release cannot give")
         self._fixed = self._read_fixed_mask()
         self._backend, self.backend = choose_backend(self.bundle, device, threads)
+        self._workers = Workers(self._backend.parallel)
 
     def __enter__(self) -> "Inpainter":
         return self
@@ -62,15 +68,16 @@ class Inpainter:
         self.close()
 
     def close(self) -> None:
-        """Free the backend."""
+        """Free the backend. Submitted images that have not begun are cancelled; the others come to their end."""
+        self._workers.close()
         self._backend.close()
 
     def __call__(
         self,
         image: UInt8Array,
-        mask: NDArray[np.uint8 | np.bool_] | None = None,
+        mask: Mask | None = None,
         *,
-        sketch: NDArray[np.uint8 | np.bool_] | None = None,
+        sketch: Mask | None = None,
     ) -> UInt8Array:
         """Fill the holes.
 
@@ -94,6 +101,49 @@ class Inpainter:
             filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0, line[None])[0]
             return filled
         return self._fill_batch(image, mask != 0, line)
+
+    def submit(
+        self, image: UInt8Array, mask: Mask | None = None, *, sketch: Mask | None = None
+    ) -> "Future[UInt8Array]":
+        """Fill the holes on another thread. The arrays must not change until the future is done.
+
+        Returns:
+            A future: `result()` returns or raises what a call returns or raises, `cancel()` succeeds until it begins.
+
+        Raises:
+            BackendError: if this Inpainter was closed.
+        """
+        return self._workers.submit(self, image, mask, sketch=sketch)
+
+    def map(self, pairs: Iterable[Any], ahead: int = 2) -> Generator[UInt8Array, None, None]:
+        """Fill a stream of images, in order. While the caller has one, the next ones are read and filled.
+
+        On a GPU, copies and network of successive images overlap as well. `pairs` runs on the caller's thread.
+
+        Args:
+            pairs: of image and mask, as for a call; with a third, the sketch; or images only, where the bundle's mask
+                is fixed. An array must not change before its result is there.
+            ahead: images that are read before the caller asks for their results; 0 for none.
+
+        Yields:
+            The filled images. If `pairs` raises, the results of the images before come first. Closing the generator
+            half-way, or an exception, leaves nothing running.
+
+        Raises:
+            UsageError: if `ahead` is negative.
+            ImageError: as a call, in place of the image's result; it ends the stream.
+            BackendError: if this Inpainter was closed meanwhile.
+        """
+        if ahead < 0:
+            raise UsageError(f"ahead is {ahead}, expected 0 or more")
+        return map_in_order(self._submit_pair, pairs, ahead)
+
+    def _submit_pair(self, pair: Any) -> "Future[UInt8Array]":
+        given = tuple(pair) if isinstance(pair, tuple | list) else (pair,)
+        if not 1 <= len(given) <= 3:
+            raise ImageError(f"expected image, mask and sketch at most, got {len(given)} arrays")
+        image, mask, sketch = (*given, None, None)[:3]
+        return self.submit(image, mask, sketch=sketch)
 
     def upscale(self, image: UInt8Array, factor: int) -> UInt8Array:
         """Super-resolution: the pixels of `image` lie far apart on a grid, and what is between them is filled.

@@ -14,6 +14,10 @@ class Backend(Protocol):
     def name(self) -> str:
         """Library, device and precision, such as `onnxruntime-cpu fp32`."""
 
+    @property
+    def parallel(self) -> int:
+        """Calls of `run` that are worth making at once."""
+
     def run(self, inputs: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
         """Fill holes.
 

@@ -19,6 +19,9 @@ PROVIDER_OPTIONS = {"cpu": {}, "cuda": {"use_tf32": "0"}}
 class OnnxRuntimeBackend:
     """A session over one ONNX model of a bundle."""
 
+    parallel = 1
+    """One call uses all the cores it was given, or the whole GPU."""
+
     def __init__(self, bundle: Bundle, precision: str, device: Literal["cpu", "cuda"], threads: int = 0):
         """Open a session.
 

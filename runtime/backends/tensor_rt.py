@@ -66,6 +66,8 @@ class _Shaped:
 class TensorRTBackend:
     """One engine on the local GPU. Threads take turns: an execution context serves one call at a time."""
 
+    parallel = 1
+
     def __init__(self, bundle: Bundle, engine: Artifact, device_id: int = 0):
         """Load an engine.
 
