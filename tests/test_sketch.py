@@ -24,10 +24,10 @@ from inpaintrt.runtime.errors import BundleError, ImageError, NetworkError
 from inpaintrt.validation import validate
 from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
 from inpaintrt.validation.cases.job import make_plan
+from tests.commands import refused, run
 from tests.conftest import random_picture
 from tests.engines.test_build import rtx
 from tests.guided import Guided
-from tests.test_commands import refused, run
 
 INTERFACE = Interface(sketch=True, size_multiple=8)
 

@@ -10,8 +10,8 @@ from PIL import Image
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import ImageError
 from inpaintrt.runtime.upscale import lattice_mask, place_on_grid, to_pixel_centres
+from tests.commands import refused, run
 from tests.conftest import random_picture
-from tests.test_commands import refused, run
 
 
 def test_pixels_are_placed_in_the_middle_of_their_squares() -> None:

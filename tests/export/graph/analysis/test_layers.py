@@ -16,9 +16,9 @@ from inpaintrt.export.options import ExportOptions
 from inpaintrt.export.report import ExportReport
 from inpaintrt.export.source import from_module
 from inpaintrt.runtime.bundle import Profile
+from tests.commands import FOREIGN, refused, run
 from tests.export import formulations as f
 from tests.export.graph.graphs import SHAPES, Layer, traced
-from tests.test_commands import FOREIGN, refused, run
 
 
 def explained(network: nn.Module, mask_channels: int = 1) -> ExportReport:

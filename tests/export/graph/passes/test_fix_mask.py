@@ -17,9 +17,9 @@ from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import BundleError, ImageError, UsageError
 from inpaintrt.validation import validate
+from tests.commands import refused, run
 from tests.conftest import copy_bundle, random_picture
 from tests.export.formulations import RatioThenClamp, ThreeLayers
-from tests.test_commands import refused, run
 
 HEIGHT, WIDTH = 45, 70
 """No multiples of the networks' 8."""

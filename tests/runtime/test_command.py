@@ -1,0 +1,80 @@
+"""`inpaint` as a user meets it: folders, and one line for each error."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from inpaintrt.runtime import Bundle
+from tests.commands import refused, run
+from tests.conftest import random_picture
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """image.png 20x20, mask.png of that size, small.png 10x10, text.png that is none, and an empty folder."""
+    Image.new("RGB", (20, 20)).save(tmp_path / "image.png")
+    Image.new("L", (20, 20), 255).save(tmp_path / "mask.png")
+    Image.new("L", (10, 10)).save(tmp_path / "small.png")
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "output", "reason"),
+    [
+        ("none.png", "mask.png", "out.png", "none.png: no such file or folder"),
+        ("image.png", "none.png", "out.png", "none.png: no such file or folder"),
+        ("text.png", "mask.png", "out.png", "is no image"),
+        ("image.png", "text.png", "out.png", "is no image"),
+        ("image.png", "small.png", "out.png", "is 10x10, but"),
+        ("image.png", "mask.png", "out.gif", "cannot write an image with suffix '.gif'"),
+        ("image.png", "mask.png", "image.png", "would replace an input"),
+        ("image.png", "mask.png", "no/such/folder/out.png", "does not exist"),
+        ("image.png", "empty", "out.png", "is a folder, but"),
+        ("empty", "mask.png", "out", "holds no images"),
+    ],
+)
+def test_bad_images(shared_bundle: Bundle, images: Path, image: str, mask: str, output: str, reason: str) -> None:
+    arguments = ("--image", images / image, "--mask", images / mask, "-o", images / output)
+    assert reason in refused("inpaint", shared_bundle.path, *arguments)
+
+
+def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for name in ("a", "b"):
+        image, hole = random_picture(30, 40, ord(name))
+        Image.fromarray(image).save(tmp_path / "images" / f"{name}.jpg")
+        Image.fromarray(hole).save(tmp_path / "masks" / f"{name}.png")
+    arguments = ("inpaint", shared_bundle.path, "--image", tmp_path / "images", "--mask", tmp_path / "masks")
+    run(*arguments, "-o", tmp_path / "out", "--device", "cpu")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+    assert "would replace" not in run(*arguments, "-o", tmp_path / "out", "--device", "cpu").stderr
+    # One that cannot be filled does not keep the others from it.
+    (tmp_path / "images" / "a.jpg").write_text("no image")
+    (tmp_path / "out" / "b.png").unlink()
+    done = run(*arguments, "-o", tmp_path / "out", "--device", "cpu", "--json", code=1)
+    assert "a.jpg: is no image of a known format" in done.stderr
+    assert done.stderr.endswith("1 of 2 images could not be filled\n")
+    found = json.loads(done.stdout)
+    assert [Path(each["image"]).name for each in found["pictures"]] == ["b.jpg"]
+    assert [Path(each["image"]).name for each in found["failed"]] == ["a.jpg"]
+    assert (tmp_path / "out" / "b.png").exists()
+    (tmp_path / "masks" / "b.png").unlink()
+    assert "holds no mask for b.jpg" in refused(*arguments, "-o", tmp_path / "out")
+    Image.new("RGB", (4, 4)).save(tmp_path / "images" / "a.png")
+    assert "several images are called a" in refused(*arguments, "-o", tmp_path / "out")
+
+
+def test_device_cuda_where_there_is_none_says_why(shared_bundle: Bundle, images: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine runs CUDA")
+    arguments = ("--image", images / "image.png", "--mask", images / "mask.png", "-o", images / "out.png")
+    line = refused("inpaint", shared_bundle.path, *arguments, "--device", "cuda")
+    assert "no backend can run it with device cuda" in line
+    assert "no CUDAExecutionProvider" in line
