@@ -148,6 +148,11 @@ class Progress:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=share)
 
+    def line(self, message: str) -> None:
+        """A line where there is no bar."""
+        if self._bar is None:
+            say(message)
+
     def stop(self) -> None:
         """Finish the last part and leave the bar on the screen."""
         if self._bar is not None and self._task is not None:

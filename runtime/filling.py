@@ -1,7 +1,7 @@
-"""Fills or enlarges images from files into files, one after the other."""
+"""Fills or enlarges images from files into files; several are decoded, filled and encoded at the same time."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from .errors import ImageError
 from .images import DecodedImage, check_pixels, enlarge_alpha, read_image, read_mask, write_image
 from .inpainter import Inpainter
 from .planning import Job, Request
+from .streaming import Workers, map_in_order
+
+WORKERS = 3
+"""One image is decoded and one encoded while a third is filled."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,15 @@ class Outcome:
         backend: that ran, and why not the ones before it.
         results: an entry for each image that was filled or enlarged.
         failed: an entry for each image that could not be.
+        skipped: number of images whose output was already there.
+        seconds: from opening the bundle to the last file.
     """
 
     backend: BackendChoice
     results: list[dict[str, object]]
     failed: list[dict[str, object]]
+    skipped: int
+    seconds: float
 
     def to_json(self) -> dict[str, object]:
         """As `inpaint --json` prints it."""
@@ -37,11 +45,23 @@ class Outcome:
             "rejected": dict(self.backend.rejected),
             "pictures": self.results,
             "failed": self.failed,
+            "skipped": self.skipped,
+            "seconds": round(self.seconds, 3),
         }
+
+    def summary(self) -> str:
+        """One line: how many images, how fast, and what was left out."""
+        count = len(self.results)
+        told = f"{count} images in {self.seconds:.1f} s ({count / self.seconds:.2f} a second)"
+        if self.skipped:
+            told += f"; {self.skipped} were already there"
+        return told + (f"; {len(self.failed)} left out" if self.failed else "")
 
 
 def fill_jobs(bundle: Path, device: Device, threads: int, jobs: Sequence[Job], request: Request) -> Outcome:
-    """Do all jobs with one `Inpainter`. An image of a folder that cannot be filled is named and left out.
+    """Do all jobs with one `Inpainter`: images are decoded and encoded while others are filled.
+
+    No more than `WORKERS` + 1 images are in memory. An image of a folder that cannot be filled is named and left out.
 
     Raises:
         ImageError: if the only image cannot be read, filled or written.
@@ -49,23 +69,49 @@ def fill_jobs(bundle: Path, device: Device, threads: int, jobs: Sequence[Job], r
     """
     results: list[dict[str, object]] = []
     failed: list[dict[str, object]] = []
+    left = [job for job in jobs if not (request.resume and job.output.exists())]
+    start = time.perf_counter()
     with Inpainter(bundle, device, threads) as inpainter, progress() as shown:
         say(f"backend: {inpainter.backend}")
-        for number, job in enumerate(jobs):
-            shown.start(f"{job.image.name} -> {job.output} ({number + 1} of {len(jobs)})")
-            try:
-                done = (
-                    fill_job(inpainter, job)
-                    if request.upscale is None
-                    else enlarge_job(inpainter, job, request.upscale)
-                )
-                results.append(done)
-            except ImageError as error:
+        shown.start(f"{left[0].image.name} -> {left[0].output}" if len(jobs) == 1 and left else f"{len(left)} images")
+        for number, (job, done) in enumerate(zip(left, _do_in_order(inpainter, left, request), strict=True), start=1):
+            if isinstance(done, ImageError):
                 if not request.image.is_dir():
-                    raise
-                say(f"left out: {error}")
-                failed.append({"image": str(job.image), "error": str(error)})
-    return Outcome(inpainter.backend, results, failed)
+                    raise done
+                say(f"left out: {done}")
+                failed.append({"image": str(job.image), "error": str(done)})
+            else:
+                results.append(done)
+            shown.update(number / len(left))
+            if _is_reported(number, len(left)):
+                shown.line(f"{number} of {len(left)}")
+    outcome = Outcome(inpainter.backend, results, failed, len(jobs) - len(left), time.perf_counter() - start)
+    if request.image.is_dir():
+        say(outcome.summary())
+    return outcome
+
+
+def _do_in_order(
+    inpainter: Inpainter, jobs: Sequence[Job], request: Request
+) -> Iterator[dict[str, object] | ImageError]:
+    """The entry of each job, or why it could not be done, in the order of the jobs."""
+
+    def do(job: Job) -> dict[str, object] | ImageError:
+        try:
+            return fill_job(inpainter, job) if request.upscale is None else enlarge_job(inpainter, job, request.upscale)
+        except ImageError as error:
+            return error
+
+    workers = Workers(WORKERS)
+    try:
+        yield from map_in_order(lambda job: workers.submit(do, job), jobs, WORKERS)
+    finally:
+        workers.close()
+
+
+def _is_reported(number: int, count: int) -> bool:
+    """Whether a line tells that `number` of `count` images are done: at every twentieth part."""
+    return count > 1 and number * 20 // count > (number - 1) * 20 // count
 
 
 def fill_job(inpainter: Inpainter, job: Job) -> dict[str, object]:

@@ -19,13 +19,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for: files or folders, and the factor to enlarge by (None to fill holes)."""
+    """What the user asked for: files or folders, the factor to enlarge by (None to fill holes), and whether to leave
+    images alone whose output is already there."""
 
     image: Path
     mask: Path | None
     sketch: Path | None
     output: Path
     upscale: int | None = None
+    resume: bool = False
 
     @property
     def planes(self) -> dict[str, Path | None]:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -67,6 +68,42 @@ def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
     assert "holds no mask for b.jpg" in refused(*arguments, "-o", tmp_path / "out")
     Image.new("RGB", (4, 4)).save(tmp_path / "images" / "a.png")
     assert "several images are called a" in refused(*arguments, "-o", tmp_path / "out")
+
+
+def test_resume_fills_only_what_is_not_there(shared_bundle: Bundle, images: Path) -> None:
+    folder, output = images / "folder", images / "out"
+    folder.mkdir()
+    output.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.png").write_bytes((images / "image.png").read_bytes())
+    (output / "b.png").write_bytes(b"finished before")
+    (output / ".partial-c.png").write_bytes(b"killed while it was written")
+    arguments = (shared_bundle.path, "--image", folder, "--mask", images / "mask.png", "-o", output)
+    done = run("inpaint", *arguments, "--device", "cpu", "--resume", "--json")
+    found = json.loads(done.stdout)
+    assert [Path(each["output"]).name for each in found["pictures"]] == ["a.png", "c.png"]
+    assert found["skipped"] == 1
+    assert "1 were already there" in done.stderr
+    assert (output / "b.png").read_bytes() == b"finished before"
+    assert Image.open(output / "c.png").size == (20, 20)
+    again = run("inpaint", *arguments, "--device", "cpu", "--resume", "--json")
+    assert json.loads(again.stdout)["skipped"] == 3
+
+
+def test_images_of_a_folder_are_told_in_order(shared_bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for number in range(12):
+        # The first take longest, so that later ones are ready before them.
+        image, hole = random_picture(200 if number < 3 else 16, 200 if number < 3 else 16, number)
+        Image.fromarray(image).save(tmp_path / "images" / f"{number:02}.png")
+        Image.fromarray(hole).save(tmp_path / f"{number:02}.png")
+    arguments = ("--image", tmp_path / "images", "--mask", tmp_path, "-o", tmp_path / "out", "--device", "cpu")
+    found = json.loads(run("inpaint", shared_bundle.path, *arguments, "--json").stdout)
+    assert [Path(each["image"]).stem for each in found["pictures"]] == [f"{number:02}" for number in range(12)]
+    for entry in found["pictures"]:
+        image, filled = (np.array(Image.open(entry[name])) for name in ("image", "output"))
+        hole = np.array(Image.open(entry["mask"])) != 0
+        assert (filled[~hole] == image[~hole]).all()
 
 
 def test_device_cuda_where_there_is_none_says_why(shared_bundle: Bundle, images: Path) -> None:
