@@ -12,6 +12,7 @@ ALLOWED = {
     "runtime": (),
     "engines": ("runtime",),
     "export": ("runtime",),
+    "serving": ("runtime",),
     "validation": ("runtime", "engines", "export"),
     "training": ("runtime", "engines", "export", "validation"),
 }

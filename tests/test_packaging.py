@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("export", "engines", "runtime", "validation", "training")
+FOLDERS = ("export", "engines", "runtime", "serving", "validation", "training")
 
 
 @pytest.fixture
@@ -36,8 +36,18 @@ def test_the_wheel_holds_every_module(tmp_path: Path, sources: Path) -> None:
     modules = {f"inpaintrt/{path.relative_to(ROOT)}" for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
     typed = {f"inpaintrt/{folder}/py.typed" for folder in FOLDERS}
     templates = {f"inpaintrt/validation/reports/report.{kind}.jinja" for kind in ("html", "md")}
-    assert held == modules | typed | templates
-    for command in (b"export-onnx", b"build-engines", b"validate-engines", b"inpaint", b"train-inpainter"):
+    page = {f"inpaintrt/serving/page/{name}" for name in ("editor.css", "editor.html", "editor.js", "painting.js")}
+    assert held == modules | typed | templates | page
+    for command in (
+        b"export-onnx",
+        b"build-engines",
+        b"validate-engines",
+        b"inpaint",
+        b"train-inpainter",
+        b"inpaint-page",
+        b"export-triton",
+        b"inpaint-batch",
+    ):
         assert command + b" = " in entry_points
 
 

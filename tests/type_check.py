@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("export", "engines", "runtime", "validation", "training")
+PACKAGES = ("export", "engines", "runtime", "serving", "validation", "training")
 PROGRAMS = ("benchmarks", "examples")
 IMPORTED = ("tests",)
 """Not checked, only imported by what is."""

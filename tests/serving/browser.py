@@ -1,0 +1,150 @@
+"""The page in a real browser: a server of its own, Debian's Chromium, and what a visitor does."""
+
+import contextlib
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+
+PHONE = {"width": 360, "height": 740}
+
+
+def needs_browser() -> list[pytest.MarkDecorator]:
+    """Marks that skip a module, with the reason, where the page cannot be opened in a browser."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("gradio", "playwright") if find_spec(name) is None]
+    if not Path(CHROMIUM).exists():
+        missing.append(f"{CHROMIUM} (apt-get install chromium)")
+    return [pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")]
+
+
+@contextlib.contextmanager
+def served(*arguments: str | Path) -> Iterator[str]:
+    """The address of an `inpaint-page` with these arguments, which ends with the block and must end well."""
+    command = [sys.executable, "-c", "from inpaintrt.serving.page.command import main; main()", *map(str, arguments)]
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        document = ""
+        while "}\n}" not in document:
+            line = process.stdout.readline()
+            assert line, f"inpaint-page ended with {process.wait()}"
+            document += line
+        yield str(json.loads(document)["url"])
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Any]:
+    """Chromium, as Playwright drives it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Visitor:
+    """A visitor with the page open; `foreign` are the addresses it was sent to on other hosts."""
+
+    page: Any
+    foreign: list[str]
+
+    @classmethod
+    def arrive(
+        cls, chromium: Any, address: str, viewport: dict[str, int] | None = None, phone: bool = False
+    ) -> "Visitor":
+        context = chromium.new_context(viewport=viewport or {"width": 1000, "height": 900}, has_touch=phone)
+        context.set_default_timeout(60_000)
+        page = context.new_page()
+        foreign: list[str] = []
+        page.on("request", lambda request: foreign.append(request.url) if not is_local(request.url, address) else None)
+        page.goto(address)
+        page.wait_for_selector(".editor .choose")
+        return cls(page, foreign)
+
+    def choose(self, content: bytes, name: str, control: str = ".image-file") -> str:
+        """Choose a file; what the page then says."""
+        self.page.set_input_files(control, {"name": name, "mimeType": "image/png", "buffer": content})
+        return self.settled()
+
+    def settled(self) -> str:
+        """What the page says once nothing is under way."""
+        self.page.wait_for_function("!/\\.\\.\\.$|^$/.test(document.querySelector('.message').textContent)")
+        return str(self.page.inner_text(".message"))
+
+    def on_image(self, x: float, y: float) -> tuple[float, float]:
+        """Where on the screen a point of the canvas is, 0..1 each way."""
+        self.page.locator(".paint").scroll_into_view_if_needed()
+        box = self.page.locator(".paint").bounding_box()
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    def drag(self, *points: tuple[float, float]) -> None:
+        """Paint along points of the image, 0..1 each way, with the mouse."""
+        self.page.mouse.move(*self.on_image(*points[0]))
+        self.page.mouse.down()
+        for point in points[1:]:
+            self.page.mouse.move(*self.on_image(*point), steps=5)
+        self.page.mouse.up()
+
+    def painted(self) -> np.ndarray:
+        """The mask on the canvas, bool [H,W] of the view's size, as the browser holds it."""
+        alpha = self.page.evaluate(
+            """() => { const c = document.querySelector('.paint'); const d = c.getContext('2d')
+              .getImageData(0, 0, c.width, c.height).data; let s = ''; for (let i = 3; i < d.length; i += 4)
+              s += d[i] < 128 ? '0' : '1'; return [c.width, c.height, s]; }"""
+        )
+        return (np.frombuffer(alpha[2].encode(), dtype=np.uint8) == ord("1")).reshape(alpha[1], alpha[0])
+
+    def fill(self) -> str:
+        """Press Fill; what the page then says."""
+        self.page.click(".fill")
+        return self.settled()
+
+    def download(self) -> bytes:
+        """The content of the download."""
+        with self.page.expect_download() as waiting:
+            self.page.click(".download")
+        return Path(waiting.value.path()).read_bytes()
+
+
+def is_local(url: str, address: str) -> bool:
+    """Whether a request stays with the server, or needs none."""
+    return url.startswith(address) or bool(re.match(r"(data|blob|about):", url))
+
+
+def png(values: np.ndarray, **options: Any) -> bytes:
+    """An array as the content of a PNG."""
+    content = io.BytesIO()
+    Image.fromarray(values).save(content, "PNG", **options)
+    return content.getvalue()
+
+
+def pixels(content: bytes) -> np.ndarray:
+    """The pixels of an image file."""
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image)
