@@ -3,6 +3,7 @@
 let image = null; // path on the server, name, width, height, url of the view
 let serial = 0;
 let busy = false;
+let said = 0; // messages that were an end and not a beginning
 
 // ---- what the visitor sees
 
@@ -12,6 +13,7 @@ const fixed = () => chosen().fixed;
 function say(text, isError = false) {
   message.textContent = text;
   message.classList.toggle("error", isError);
+  if (!busy) find(".editor").dataset.said = ++said;
 }
 
 function update() {
@@ -25,6 +27,7 @@ function update() {
 function wait(text) {
   busy = Boolean(text);
   if (text) say(text);
+  find(".editor").setAttribute("aria-busy", busy);
   update();
 }
 
@@ -83,8 +86,8 @@ async function send(file) {
     return (await upload(file)).path;
   } catch (error) {
     const text = String(error.message || error);
-    say(/maximum|size|large/i.test(text) ? `${file.name}: is larger than this server takes` : `The upload failed: ${text}`, true);
     wait("");
+    say(/maximum|size|large/i.test(text) ? `${file.name}: is larger than this server takes` : `The upload failed: ${text}`, true);
     return null;
   }
 }

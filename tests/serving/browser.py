@@ -89,12 +89,20 @@ class Visitor:
 
     def choose(self, content: bytes, name: str, control: str = ".image-file") -> str:
         """Choose a file; what the page then says."""
-        self.page.set_input_files(control, {"name": name, "mimeType": "image/png", "buffer": content})
-        return self.settled()
+        with self.answered():
+            self.page.set_input_files(control, {"name": name, "mimeType": "image/png", "buffer": content})
+        return self.message()
 
-    def settled(self) -> str:
-        """What the page says once nothing is under way."""
-        self.page.wait_for_function("!/\\.\\.\\.$|^$/.test(document.querySelector('.message').textContent)")
+    @contextlib.contextmanager
+    def answered(self) -> Iterator[None]:
+        """What is done in the block ends with a message of the page."""
+        said = "Number(document.querySelector('.editor').dataset.said || 0)"
+        before = self.page.evaluate(said)
+        yield
+        self.page.wait_for_function(f"{said} > {before}")
+
+    def message(self) -> str:
+        """What the page says."""
         return str(self.page.inner_text(".message"))
 
     def on_image(self, x: float, y: float) -> tuple[float, float]:
@@ -122,8 +130,9 @@ class Visitor:
 
     def fill(self) -> str:
         """Press Fill; what the page then says."""
-        self.page.click(".fill")
-        return self.settled()
+        with self.answered():
+            self.page.click(".fill")
+        return self.message()
 
     def download(self) -> bytes:
         """The content of the download."""

@@ -104,8 +104,8 @@ def test_the_keyboard_is_enough(chromium: Any, address: str, inpaint: Inpainter,
     tab_to(".choose")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
-    chooser.value.set_files({"name": "photo.png", "mimeType": "image/png", "buffer": png(image)})
-    visitor.settled()
+    with visitor.answered():
+        chooser.value.set_files({"name": "photo.png", "mimeType": "image/png", "buffer": png(image)})
     tab_to(".paint")
     page.keyboard.press("Space")
     for key in ("ArrowRight", "ArrowRight", "Shift+ArrowDown", "ArrowDown"):
@@ -119,8 +119,9 @@ def test_the_keyboard_is_enough(chromium: Any, address: str, inpaint: Inpainter,
     assert not visitor.painted().any()
     page.keyboard.press("Control+Shift+Z")
     tab_to(".fill")
-    page.keyboard.press("Enter")
-    assert visitor.settled() == "Filled."
+    with visitor.answered():
+        page.keyboard.press("Enter")
+    assert visitor.message() == "Filled."
     tab_to(".slider")
     page.keyboard.press("ArrowRight")
     assert page.input_value(".slider") == "51"
@@ -174,8 +175,9 @@ def test_two_visitors_at_once_get_their_own(chromium: Any, address: str, inpaint
     for visitor, image in zip(visitors, images, strict=True):
         visitor.choose(png(image), "photo.png")
         visitor.drag((0.3, 0.3), (0.7, 0.7))
-    for visitor in visitors:  # both before either answer is awaited
-        visitor.page.click(".fill")
+    with visitors[0].answered(), visitors[1].answered():  # both before either answer is awaited
+        for visitor in visitors:
+            visitor.page.click(".fill")
     for visitor, image in zip(visitors, images, strict=True):
-        assert visitor.settled() == "Filled."
+        assert visitor.message() == "Filled."
         assert (pixels(visitor.download()) == inpaint(image, visitor.painted())).all()
