@@ -17,6 +17,7 @@ function say(text, isError = false) {
 }
 
 function update() {
+  find(".editor").setAttribute("aria-busy", busy);
   for (const name of [".fill", ".choose-mask", ".clear"]) find(name).disabled = !image || busy;
   find(".undo").disabled = !operations.length;
   find(".redo").disabled = !undone.length;
@@ -27,7 +28,6 @@ function update() {
 function wait(text) {
   busy = Boolean(text);
   if (text) say(text);
-  find(".editor").setAttribute("aria-busy", busy);
   update();
 }
 

@@ -53,14 +53,22 @@ def answer(
             decoded.append(error)
     jobs = [job for found in decoded if isinstance(found, list) for job in found]
     failures = _fill(inpainter, jobs)
-    answers: list[dict[str, NDArray[Any]] | InpaintrtError] = []
-    for found, names in zip(decoded, wanted, strict=True):
-        error = found if isinstance(found, InpaintrtError) else _first(failures, found)
-        try:
-            answers.append(error or _outputs(found, names))  # type: ignore[arg-type]
-        except InpaintrtError as wrong:
-            answers.append(wrong)
-    return answers
+    return [
+        found if isinstance(found, InpaintrtError) else _answer_one(found, failures, names)
+        for found, names in zip(decoded, wanted, strict=True)
+    ]
+
+
+def _answer_one(
+    jobs: Sequence[_Job], failures: Mapping[int, InpaintrtError], names: Sequence[str]
+) -> dict[str, NDArray[Any]] | InpaintrtError:
+    for job in jobs:
+        if id(job) in failures:
+            return failures[id(job)]
+    try:
+        return _outputs(jobs, names)
+    except InpaintrtError as error:
+        return error
 
 
 def _jobs(request: Arrays, max_pixels: int) -> list[_Job]:
@@ -128,10 +136,6 @@ def _fill(inpainter: Inpainter, jobs: Sequence[_Job]) -> dict[int, InpaintrtErro
             for job, result in zip(group, filled, strict=True):
                 job.filled = result
     return failures
-
-
-def _first(failures: Mapping[int, InpaintrtError], jobs: Sequence[_Job]) -> InpaintrtError | None:
-    return next((failures[id(job)] for job in jobs if id(job) in failures), None)
 
 
 def _outputs(jobs: Sequence[_Job], names: Sequence[str]) -> dict[str, NDArray[Any]]:

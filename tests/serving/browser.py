@@ -84,7 +84,7 @@ class Visitor:
         foreign: list[str] = []
         page.on("request", lambda request: foreign.append(request.url) if not is_local(request.url, address) else None)
         page.goto(address)
-        page.wait_for_selector(".editor .choose")
+        page.wait_for_selector(".editor[aria-busy=false] .choose")
         return cls(page, foreign)
 
     def choose(self, content: bytes, name: str, control: str = ".image-file") -> str:
