@@ -14,7 +14,7 @@ import skimage.data
 from PIL import Image, ImageDraw
 
 from inpaintrt.runtime import Inpainter
-from inpaintrt.training.evaluate import held_out_images
+from inpaintrt.training.held_out import held_out_images
 from inpaintrt.training.methods import BASELINES, checkpoint_method
 from inpaintrt.validation.cases.images import fit
 from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, irregular_mask, mask_corpus

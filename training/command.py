@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from inpaintrt.runtime.console import command_line
-from inpaintrt.runtime.errors import UsageError
+from inpaintrt.runtime.console import BAD_VERDICT, command_line, say
 
 
 def train_inpainter(
@@ -16,22 +15,29 @@ def train_inpainter(
         bool, typer.Option("--resume", help="Go on where a run for the same checkpoint was stopped.")
     ] = False,
 ) -> None:
-    """Train an inpainting network on photographs of your own, or fine-tune one.
+    """Train an inpainting network on images of your own, or fine-tune one.
 
-    The configuration names the photographs, the network, its losses and its stages; `training/demo.yaml` is one, and
+    The configuration names the images, the network, its losses and its stages; `training/demo.yaml` is one, and
     `training/config.py` describes every key. The result goes straight into export-onnx.
 
     Example: train-inpainter training/demo.yaml -o demo.ckpt --resume
 
-    Exit codes: 0, or 2 with one line that says what is wrong.
+    Exit codes: 0; 1 if a loss became NaN or infinite; 2 with one line that says what is wrong; 130 or 143 where Ctrl-C
+    or SIGTERM stopped it, with the state saved.
     """
     from .config import TrainingConfig
     from .recipe import train  # torch loads only where it is used
+    from .signals import Stopped
+    from .task import NotFiniteError
 
     try:
         train(TrainingConfig.load(config), output, resume)
-    except (FileNotFoundError, ValueError) as error:
-        raise UsageError(str(error)) from None
+    except NotFiniteError as error:
+        say(f"error: {error}")
+        raise typer.Exit(BAD_VERDICT) from None
+    except Stopped as stopped:
+        say(str(stopped))
+        raise typer.Exit(stopped.exit_code) from None
 
 
 main = command_line(train_inpainter)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import skimage.data
 import typer
 
 from inpaintrt.runtime.console import command_line, print_json, progress, say
@@ -24,6 +23,7 @@ from inpaintrt.validation.cases.images import find_images, fit
 from inpaintrt.validation.cases.masks import HOLE_RATIO_BUCKETS, BoolArray, irregular_mask
 from inpaintrt.validation.judging.metrics import fidelity
 
+from .held_out import held_out_images
 from .inception import Classifier, inception_classifier, inception_score
 from .methods import BASELINES, Method, UInt8Array, checkpoint_method, enlarge_bicubic, reduce_bicubic
 
@@ -31,21 +31,16 @@ MEASURES = {
     "psnr_hole": ("PSNR of the holes in dB", ".2f"),
     "ssim_hole": ("SSIM of the holes", ".3f"),
     "l1_hole": ("mean absolute error of the holes in % of the range", ".2f"),
-    "psnr_picture": ("PSNR of the image in dB", ".2f"),
-    "ssim_picture": ("SSIM of the image", ".3f"),
-    "l1_picture": ("mean absolute error of the image in % of the range", ".2f"),
+    "psnr_image": ("PSNR of the image in dB", ".2f"),
+    "ssim_image": ("SSIM of the image", ".3f"),
+    "l1_image": ("mean absolute error of the image in % of the range", ".2f"),
 }
-
-
-def held_out_images() -> dict[str, UInt8Array]:
-    """The four photographs of scikit-image that are kept for evaluation, RGB [H,W,3]."""
-    return {name: np.array(getattr(skimage.data, name)()) for name in ("astronaut", "chelsea", "coffee", "rocket")}
 
 
 def measure(filled: UInt8Array, original: UInt8Array, hole: BoolArray) -> dict[str, float]:
     """The `MEASURES` of one filled image."""
     error = np.abs(filled.astype(np.int64) - original) * (100 / 255)
-    found = {"l1_hole": float(error[hole].mean()), "l1_picture": float(error.mean())}
+    found = {"l1_hole": float(error[hole].mean()), "l1_image": float(error.mean())}
     return found | fidelity(filled, original, hole)
 
 
@@ -119,7 +114,7 @@ def evaluate_upscaling(
             enlarged |= {name: to_pixel_centres(fill(grid, hole), factor) for name, fill in methods.items()}
             for name, result in enlarged.items():
                 found[name].append(measure(result, original, hole))
-        rows.append({"factor": factor, "methods": means(found, ("psnr_picture", "ssim_picture"))})
+        rows.append({"factor": factor, "methods": means(found, ("psnr_image", "ssim_image"))})
     return rows
 
 
@@ -201,7 +196,7 @@ def _say_buckets(rows: list[dict[str, Any]]) -> None:
 def _say_upscaling(rows: list[dict[str, Any]]) -> None:
     lines = []
     for row in rows:
-        cells = (f"{each['psnr_picture']:.2f} dB, {each['ssim_picture']:.3f}" for each in row["methods"].values())
+        cells = (f"{each['psnr_image']:.2f} dB, {each['ssim_image']:.3f}" for each in row["methods"].values())
         lines.append([f"x{row['factor']}", *cells])
     say(
         "\nsuper-resolution of images reduced by Pillow's bicubic filter, PSNR and SSIM of the image:\n"

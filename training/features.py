@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inpaintrt.export.checkpoints.loading import read_state_dict
 from inpaintrt.runtime.console import say
 from inpaintrt.runtime.errors import CheckpointError
 
@@ -43,9 +44,9 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("scale", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
         self.requires_grad_(False)
 
-    def forward(self, picture: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor) -> list[Tensor]:
         """[N,3,H,W] in -1..1 to the features after each pooling, [N,C,H/2,W/2], [N,C',H/4,W/4], ..."""
-        features = ((picture + 1) / 2 - self.offset) / self.scale
+        features = ((image + 1) / 2 - self.offset) / self.scale
         found = []
         convolutions = iter(self.convolutions)
         for stage in self.stages:
@@ -88,11 +89,10 @@ def vgg16_features(path: Path | None = None) -> FeatureNetwork | None:
             where it has not yet.
 
     Raises:
-        CheckpointError: if `path` holds something else.
-        FileNotFoundError: if there is no such file.
+        CheckpointError: if `path` is missing or holds something else.
     """
     if path is not None:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = read_state_dict(path)
     else:
         try:
             from torchvision.models import VGG16_Weights  # type: ignore[import-not-found, unused-ignore]
@@ -100,8 +100,8 @@ def vgg16_features(path: Path | None = None) -> FeatureNetwork | None:
             weights = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
         except (ImportError, OSError, RuntimeError) as error:
             say(
-                f"no weights of VGG-16 ({error}): the perceptual and style losses are off. "
-                "Install torchvision, or give the file as `vgg16`."
+                f"no weights of VGG-16 ({error}): the perceptual and style losses are off. Install the torchvision "
+                "that belongs to your torch (pip install torchvision), or name the file of its weights as `vgg16`."
             )
             return None
     network = FeatureNetwork()

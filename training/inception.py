@@ -1,7 +1,8 @@
 """The inception score of Salimans et al. (2016), section 4, which Liu et al. (ECCV 2018) report beside their errors.
 
-exp(E[KL(p(y|x) || p(y))]) over the classes y that Inception-v3 gives to pictures x. It wants thousands of pictures:
-over a few it says little. The weights are torchvision's; where they cannot be had, so it is said.
+exp(E[KL(p(y|x) || p(y))]) over the classes y that Inception-v3 gives to images x. It wants thousands of images:
+over a few it says little. The weights are torchvision's; where
+they cannot be had, a line says so.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ Classifier = Callable[[Tensor], Tensor]
 
 
 def inception_classifier() -> Classifier | None:
-    """Inception-v3 as a function from pictures [N,3,H,W] in 0..1 to class probabilities [N,1000]; None, with a line
+    """Inception-v3 as a function from images [N,3,H,W] in 0..1 to class probabilities [N,1000]; None, with a line
     that says why, where its weights cannot be had."""
     try:
         from torchvision.models import (  # type: ignore[import-not-found, unused-ignore]
@@ -32,18 +33,18 @@ def inception_classifier() -> Classifier | None:
         say(f"inception score: not available, its network's weights cannot be had ({error})")
         return None
 
-    def classify(pictures: Tensor) -> Tensor:
-        enlarged = F.interpolate(pictures, (SIDE, SIDE), mode="bilinear", antialias=True)
+    def classify(images: Tensor) -> Tensor:
+        enlarged = F.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True)
         with torch.no_grad():
             return torch.softmax(network(2 * enlarged - 1), dim=1)
 
     return classify
 
 
-def inception_score(pictures: Sequence[NDArray[np.uint8]], classify: Classifier) -> float:
-    """The score of pictures [H,W,3], from 1 (all alike) to the number of classes."""
+def inception_score(images: Sequence[NDArray[np.uint8]], classify: Classifier) -> float:
+    """The score of images [H,W,3], from 1 (all alike) to the number of classes."""
     probabilities = torch.cat(
-        [classify(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255).double() for picture in pictures]
+        [classify(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255).double() for image in images]
     )
     marginal = probabilities.mean(dim=0, keepdim=True)
     divergence = torch.special.xlogy(probabilities, probabilities) - torch.special.xlogy(probabilities, marginal)

@@ -5,31 +5,37 @@ Two terms are this project's own, `similarity` and `log_error`; both weigh 0 unl
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from .features import FeatureNetwork
+from .limits import Checked, number
 
 
 @dataclass(frozen=True)
-class LossWeights:
+class LossWeights(Checked):
     """Factors on the terms; the defaults are the paper's (equation 7)."""
 
-    valid: float = 1.0
-    hole: float = 6.0
-    perceptual: float = 0.05
-    style: float = 120.0
-    total_variation: float = 0.1
-    similarity: float = 0.0
-    log_error: float = 0.0
+    valid: float = number(1.0, least=0)
+    hole: float = number(6.0, least=0)
+    perceptual: float = number(0.05, least=0)
+    style: float = number(120.0, least=0)
+    total_variation: float = number(0.1, least=0)
+    similarity: float = number(0.0, least=0)
+    log_error: float = number(0.0, least=0)
 
     @property
     def needs_features(self) -> bool:
         """Whether a term compares features of VGG-16."""
         return self.perceptual > 0 or self.style > 0
+
+    def has_terms(self, features: bool = True) -> bool:
+        """Whether a term weighs more than 0, with or without those that compare features."""
+        weights = asdict(self)
+        return any(weights[name] > 0 for name in weights if features or name not in ("perceptual", "style"))
 
 
 def compose(output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -38,12 +44,12 @@ def compose(output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def hole_loss(output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error in the holes, over all values of the picture (equation 3)."""
+    """Mean absolute error in the holes, over all values of the image (equation 3)."""
     return ((output - target).abs() * (1 - mask)).mean()
 
 
 def valid_loss(output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error where the picture is known, over all values of the picture (equation 3)."""
+    """Mean absolute error where the image is known, over all values of the image (equation 3)."""
     return ((output - target).abs() * mask).mean()
 
 
@@ -73,7 +79,7 @@ def style_loss(features: list[Tensor], targets: list[Tensor]) -> Tensor:
 def total_variation_loss(output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Total variation of the composite between neighbours that both lie in the one-pixel dilation of the hole.
 
-    Summed, and divided by the number of values of the picture (equation 6).
+    Summed, and divided by the number of values of the image (equation 6).
     """
     composite = compose(output, target, mask)
     region = F.max_pool2d(1 - mask, kernel_size=3, stride=1, padding=1)
@@ -83,10 +89,10 @@ def total_variation_loss(output: Tensor, target: Tensor, mask: Tensor) -> Tensor
 
 
 def log_error_loss(output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean over pictures of log10(MSE over the hole + 1e-4): a tenth of the hole PSNR with its sign turned, but for
+    """Mean over images of log10(MSE over the hole + 1e-4): a tenth of the hole PSNR with its sign turned, but for
     constants.
 
-    So a picture with few hole pixels counts as much as one with many, as in the tables of the papers.
+    So an image with few hole pixels counts as much as one with many, as in the tables of the papers.
     """
     hole = 1 - mask
     values = hole.sum((1, 2, 3)).clamp_min(1) * output.shape[1]
@@ -98,7 +104,7 @@ SSIM_SIGMA = 1.5
 
 
 def similarity_loss(output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """1 - SSIM of the composite, mean over the hole pixels of each picture (Wang et al., 2004: Gaussian window, 11
+    """1 - SSIM of the composite, mean over the hole pixels of each image (Wang et al., 2004: Gaussian window, 11
     pixels wide, standard deviation 1.5)."""
     place = torch.arange(SSIM_WIDTH, dtype=output.dtype, device=output.device) - SSIM_WIDTH // 2
     bell = torch.exp(-place.square() / (2 * SSIM_SIGMA**2))
@@ -143,9 +149,8 @@ def inpainting_loss(
             of_target = features(target)
         terms["perceptual"] = perceptual_loss(of_output, of_composite, of_target)
         terms["style"] = style_loss(of_output, of_target) + style_loss(of_composite, of_target)
-    terms["loss"] = _sum(
-        getattr(weights, field.name) * terms[field.name] for field in fields(weights) if field.name in terms
-    )
+    weighted = (getattr(weights, each.name) * terms[each.name] for each in fields(weights) if each.name in terms)
+    terms["loss"] = sum(weighted, start=output.new_zeros(()))
     return terms
 
 

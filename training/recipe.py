@@ -1,102 +1,38 @@
-"""A training run: photographs and a configuration to a checkpoint that `export-onnx` takes.
+"""A training run: images and a configuration to a checkpoint that `export-onnx` takes.
 
-The run is cut into pieces, Lightning's epochs, and its whole state is saved after each. Samples, learning rates and
-stages are functions of the step alone, so a run that was killed and resumed ends with the weights of one that was not.
-Deterministic for one seed, machine and PyTorch version.
+Samples, learning rates and stages are functions only of the step, and the state holds all the rest, so a run that was
+killed and resumed ends with the weights of one that was not. Deterministic for one seed, machine and PyTorch version.
 """
 
-import sys
-from collections.abc import Mapping
-from dataclasses import replace
+import random
 from pathlib import Path
-from typing import Any
 
-import lightning
+import numpy as np
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
-from torch.utils.data import DataLoader
+from filelock import FileLock, Timeout
 
-from inpaintrt.export.checkpoints import load_checkpoint, save_checkpoint
-from inpaintrt.export.checkpoints.own import NETWORKS
-from inpaintrt.export.interface import Interface
-from inpaintrt.export.networks import DeepFillV2, PConvUNet
+from inpaintrt.export.checkpoints import save_checkpoint
 from inpaintrt.runtime.console import say
-from inpaintrt.runtime.errors import UsageError
+from inpaintrt.runtime.errors import ImageError, UsageError
 
+from .averaging import AveragedWeights, largest
+from .board import Board
 from .config import TrainingConfig
+from .crops import batches
 from .features import vgg16_features
+from .images import ImageStore, find_images
 from .initialise import initialise_by_data
-from .photos import MaskedCrops, find_photos, load_photo
-from .progress import Bar, Lines, Pictures, quiet_lightning
-from .schedule import pieces, stage_at
-from .task import InpaintingTask
+from .network import make_network
+from .precision import Precision
+from .preflight import check_losses, check_output, check_stages
+from .progress import RunProgress
+from .schedule import learning_rate
+from .signals import Stopped, StopRequest, stop_on_signals
+from .state import State, check_fits, identity, read_state, write_state
+from .task import InpaintingTask, NotFiniteError, as_called
 
-IMAGE_RANGE = (-1.0, 1.0)
-
-
-class Crops(lightning.LightningDataModule):
-    """The samples of the piece that the trainer is in."""
-
-    def __init__(self, config: TrainingConfig):
-        super().__init__()
-        self.config = config
-        self.photos = [load_photo(path, config.short_side) for path in find_photos(config.photos, config.exclude)]
-
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        assert self.trainer is not None
-        first, last = pieces(self.config)[self.trainer.current_epoch]
-        return self._batches(first, last, self.config.workers)
-
-    def first_batch(self) -> tuple[Tensor, Tensor]:
-        """The samples of the first step: images [N,3,crop,crop] and masks [N,1,crop,crop]."""
-        images, masks = next(iter(self._batches(0, 1, 0)))
-        return images, masks
-
-    def _batches(self, first: int, last: int, workers: int) -> DataLoader[tuple[Tensor, Tensor]]:
-        stage, _ = stage_at(self.config, first)
-        crops = MaskedCrops(
-            self.photos, stage.crop, (first * stage.batch, last * stage.batch), self.config.seed, stage.masks
-        )
-        return DataLoader(crops, stage.batch, num_workers=workers)
-
-
-def make_network(config: TrainingConfig) -> tuple[PConvUNet | DeepFillV2, Interface]:
-    """The network that a run begins with.
-
-    Raises:
-        UsageError: if there is no such network, it does not take the arguments, or the checkpoint's cannot be trained.
-    """
-    if config.start_from is not None:
-        return _continued(config.start_from, config.arguments)
-    if config.network not in NETWORKS:
-        raise UsageError(f"there is no network {config.network!r}; known are {', '.join(NETWORKS)}")
-    network = _made(NETWORKS[config.network], config.arguments)
-    return network, replace(network.interface(), image_range=IMAGE_RANGE)
-
-
-def _made(kind: type[PConvUNet] | type[DeepFillV2], arguments: Mapping[str, Any]) -> PConvUNet | DeepFillV2:
-    try:
-        return kind(**arguments)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{kind.__name__} does not take these arguments: {error}") from None
-
-
-def _continued(checkpoint: Path, changes: Mapping[str, Any]) -> tuple[PConvUNet | DeepFillV2, Interface]:
-    """A checkpoint's network with its arguments changed; layers that do not fit it any more begin anew."""
-    loaded = load_checkpoint(checkpoint)
-    kind = type(loaded.network)
-    if not issubclass(kind, (PConvUNet, DeepFillV2)):
-        raise UsageError(f"{checkpoint}: networks of family {loaded.family} cannot be trained further")
-    network = _made(kind, loaded.arguments | dict(changes))
-    ours, theirs = network.state_dict(), loaded.network.state_dict()
-    fitting = {key: value for key, value in theirs.items() if key in ours and ours[key].shape == value.shape}
-    anew = sorted(set(ours) - set(fitting))
-    if anew:
-        say(f"{checkpoint}: {', '.join(anew)} begin anew, since the arguments differ")
-    network.load_state_dict(fitting, strict=False)
-    return network, replace(loaded.interface, size_multiple=network.size_multiple)
+LOG_EVERY = 50
+"""Steps between two points of TensorBoard's curves."""
 
 
 def train(config: TrainingConfig, output: Path, resume: bool = False) -> None:
@@ -107,41 +43,178 @@ def train(config: TrainingConfig, output: Path, resume: bool = False) -> None:
     Args:
         config: the run.
         output: the checkpoint to write.
-        resume: whether to go on from the last saved state, if there is one.
+        resume: whether to go on from the last saved state, if there is one. A finished run stays as it is.
 
     Raises:
-        FileNotFoundError: if a folder of the configuration holds no photograph.
-        UsageError: if the configuration's network cannot be made, or the folder of `output` does not exist.
+        UsageError: if something cannot work, which is found before the first step, or a file cannot be written.
+        ImageError: if an image cannot be used.
+        NotFiniteError: if a loss or gradient becomes NaN or infinite; the last state is kept.
+        Stopped: on SIGTERM or Ctrl-C, after the state was saved.
     """
-    if not output.parent.is_dir():
-        raise UsageError(f"--output {output}: the folder {output.parent} does not exist")
-    lightning.seed_everything(config.seed, workers=True, verbose=False)
-    network, interface = make_network(config)
-    crops = Crops(config)
-    features = vgg16_features(config.vgg16) if config.needs_features else None
+    output = Path(output)
+    check_output(output)
     folder = output.with_name(f"{output.stem}-training")
-    state = folder / "state" / "last.ckpt"
-    if resume and not state.is_file():
-        say(f"{state} does not exist: the run begins anew")
-    with quiet_lightning():
-        trainer = lightning.Trainer(
-            max_epochs=len(pieces(config)),
-            reload_dataloaders_every_n_epochs=1,
-            precision=config.precision,  # type: ignore[arg-type]
-            callbacks=[
-                EMAWeightAveraging(decay=config.ema_decay),
-                ModelCheckpoint(state.parent, state.stem, save_on_train_epoch_end=True, enable_version_counter=False),
-                Pictures(),
-                Bar() if sys.stderr.isatty() else Lines(),
-            ],
-            logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
-            log_every_n_steps=min(50, config.save_every),
-            enable_progress_bar=sys.stderr.isatty(),
-            enable_model_summary=False,
-        )
-        task = InpaintingTask(network, interface, config, features)
-        if config.scale_by_data and config.start_from is None:
-            initialise_by_data(network, *task.as_called(*crops.first_batch()))
-        trainer.fit(task, crops, ckpt_path=state if resume and state.is_file() else None)
-    # Half precision keeps the file small, and the FP16 graph then holds the very same weights.
-    save_checkpoint(output, network.eval(), interface, dtype=torch.float16)
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        with lock.acquire(timeout=0), stop_on_signals() as request:
+            Run(config, output, folder, resume).finish(request)
+    except Timeout:
+        raise UsageError(f"{folder}: another run works there; wait for it, or name another --output") from None
+
+
+class Run:
+    """A run that is set up and, in `finish`, carried out.
+
+    Args:
+        config: the run.
+        output: the checkpoint to write.
+        folder: of its state and TensorBoard's files.
+        resume: whether to go on from the state, if there is one.
+    """
+
+    def __init__(self, config: TrainingConfig, output: Path, folder: Path, resume: bool):
+        self.config = config
+        self.output = output
+        self.folder = folder
+        self.state_path = folder / "state" / "last.ckpt"
+        before = self._read_state(resume)
+        self.precision = Precision(config.precision)
+        random.seed(config.seed)
+        np.random.seed(config.seed)
+        torch.manual_seed(config.seed)
+        self.images = ImageStore(find_images(config.photos, config.exclude), config.short_side)
+        self.network, self.interface = make_network(config)
+        features = vgg16_features(config.vgg16) if config.needs_features else None
+        check_losses(config, features is not None)
+        self.identity = identity(config, self.images, self.network, self.interface, features is not None)
+        if before is not None:
+            check_fits(self.state_path, before.identity, self.identity)
+        self.step = 0 if before is None else before.step
+        self.finished = self.step == config.steps
+        if not self.finished:
+            self.images.check()
+        self.task = InpaintingTask(self.network, self.interface, config, features)
+        if config.scale_by_data and before is None:
+            stage = config.stages[0]
+            image, mask = next(iter(batches(config, self.images, stage, 0, 1, workers=0)))
+            initialise_by_data(self.network, *as_called(self.interface, image, mask))
+        self.task.to(self.precision.device)
+        self.averaged = AveragedWeights(self.network, config.ema_decay)
+        self.optimizers = self.task.optimizers()
+        if before is not None:
+            self._restore(before)
+        if not self.finished:
+            check_stages(self.task, config, self.images, self.precision)
+
+    def finish(self, request: StopRequest) -> None:
+        """Take the steps that are left and save the checkpoint."""
+        if self.finished and self.output.is_file():
+            say(f"{self.output}: this run of {self.step} steps is finished, and the file stays as it is")
+        else:
+            if not self.finished:
+                self._take_steps(request)
+            self._save_checkpoint()
+        size = self.config.stages[-1].crop
+        side = size if size >= 256 else -(-256 // self.interface.size_multiple) * self.interface.size_multiple
+        say(f"next: export-onnx {self.output} -o {self.output.with_suffix('')} --size {side}x{side}")
+
+    def _read_state(self, resume: bool) -> State | None:
+        if not self.state_path.is_file():
+            if resume:
+                say(f"{self.state_path} does not exist: the run begins at step 0")
+            return None
+        if not resume:
+            raise UsageError(
+                f"{self.state_path}: holds the state of a run; go on from it with --resume, or remove {self.folder} "
+                "to begin again"
+            )
+        state = read_state(self.state_path)
+        say(f"{self.state_path}: the run goes on after step {state.step} of {self.config.steps}")
+        return state
+
+    def _restore(self, state: State) -> None:
+        try:
+            self.task.load_state_dict(state.task)
+            self.averaged.network.load_state_dict(state.averaged)
+            for optimizer, values in zip(self.optimizers, state.optimizers, strict=True):
+                optimizer.load_state_dict(values)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UsageError(f"{self.state_path}: does not fit the network: {error}") from None
+        self.precision.scaler.load_state_dict(state.scaler)
+
+    def _take_steps(self, request: StopRequest) -> None:
+        board = Board(self.folder / "tensorboard", self.step, self.interface, self.config.stages[-1].crop)
+        shown = RunProgress(self.config, self.step)
+        request.stepping = True
+        try:
+            for first, stage in zip(self.config.first_steps, self.config.stages, strict=False):
+                last = first + stage.steps
+                if self.step < last:
+                    self.task.enter(stage)
+                    for image, mask in batches(
+                        self.config, self.images, stage, max(self.step, first), last, self.config.workers
+                    ):
+                        self._take_step(image.to(self.precision.device), mask.to(self.precision.device), shown, board)
+                        if request.number is not None and self.step < self.config.steps:
+                            self._save_state()
+                            raise Stopped(
+                                request.number,
+                                f"the state of step {self.step} of {self.config.steps} is saved; go on with --resume",
+                            )
+        except ImageError as error:  # a worker process adds its traceback
+            raise ImageError(str(error).strip().splitlines()[-1]) from None
+        finally:
+            shown.close()
+            board.close()
+
+    def _take_step(self, image: torch.Tensor, mask: torch.Tensor, shown: RunProgress, board: Board) -> None:
+        try:
+            terms = self.task.step(image, mask, self.step, self.optimizers, self.precision)
+        except NotFiniteError as error:
+            kept = (
+                f"the state before is kept in {self.state_path}" if self.state_path.is_file() else "no state was saved"
+            )
+            raise NotFiniteError(
+                f"step {self.step + 1} of {self.config.steps}: {error}; {kept}. Begin again with a lower "
+                "learning_rate, or with precision 32-true"
+            ) from None
+        self.averaged.update(self.network, self.step)
+        self.step += 1
+        shown.add(terms, len(image), image.shape[-1])
+        saves = self.step % self.config.save_every == 0 or self.step == self.config.steps
+        if saves or self.step % LOG_EVERY == 0:
+            rates = {
+                "learning_rate": learning_rate(self.config, self.step - 1),
+                "images_per_second": shown.images_per_second,
+            }
+            board.scalars(self.step, shown.take_means() | rates)
+        if saves:
+            board.held_out(self.step, self.averaged.network)
+            self._save_state()
+            shown.line()
+
+    def _save_state(self) -> None:
+        optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
+        weights = {key: value for key, value in self.task.state_dict().items() if not key.startswith("features.")}
+        write_state(
+            self.state_path,
+            State(
+                self.step, self.identity, self.averaged.network.state_dict(), weights, optimizers,
+                self.precision.scaler.state_dict(),
+            ),
+        )  # fmt: skip
+
+    def _save_checkpoint(self) -> None:
+        # Half precision keeps the file small, and the FP16 graph then holds the very same weights.
+        dtype = torch.float16 if largest(self.averaged.network) <= torch.finfo(torch.float16).max else torch.float32
+        try:
+            save_checkpoint(self.output, self.averaged.network.cpu(), self.interface, dtype)  # type: ignore[arg-type]
+        except OSError as error:
+            raise UsageError(
+                f"{self.output}: cannot be written: {error.strerror or error}; the finished run is kept, save it with "
+                "--resume"
+            ) from None
+        size = self.output.stat().st_size / 1000
+        form = "fp16" if dtype == torch.float16 else "fp32, since fp16 does not hold them"
+        say(f"{self.output}: written, {size:,.0f} kB, the averaged weights after {self.step} steps in {form}")

@@ -1,7 +1,6 @@
-"""Which stage a step belongs to, and its learning rate: functions of the step alone, so that a run can be resumed."""
+"""Which stage a step belongs to, and its learning rate: functions only of the step, so that a run can be resumed."""
 
 import math
-from itertools import pairwise
 
 from .config import Stage, TrainingConfig
 
@@ -10,7 +9,7 @@ WARM_UP = 0.05
 
 
 def stage_at(config: TrainingConfig, step: int) -> tuple[Stage, int]:
-    """The stage of a step, and the number of the step within it; the last stage for steps behind the end."""
+    """The stage of a step, and the number of the step within it; the last stage for steps past the end."""
     first = [begin for begin in config.first_steps[:-1] if begin <= step][-1]
     return config.stages[config.first_steps.index(first)], step - first
 
@@ -25,11 +24,3 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
         return stage.learning_rate * (done + 1) / rising
     falling = (done - rising) / max(1, stage.steps - rising)
     return stage.learning_rate * max(1e-3, (1 + math.cos(math.pi * min(1.0, falling))) / 2)
-
-
-def pieces(config: TrainingConfig) -> list[tuple[int, int]]:
-    """First step and the one behind the last of each piece of the run: no longer than `save_every`, in one stage."""
-    found = []
-    for begin, end in pairwise(config.first_steps):
-        found += [(step, min(step + config.save_every, end)) for step in range(begin, end, config.save_every)]
-    return found

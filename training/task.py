@@ -3,24 +3,33 @@
 from collections.abc import Iterator
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor, nn
 
 from inpaintrt.export.interface import Interface
+from inpaintrt.export.networks import DeepFillV2
 from inpaintrt.export.tracing.deployed import network_inputs, network_picture
+from inpaintrt.runtime.errors import InpaintrtError
 
 from .adversarial import SNPatchDiscriminator, discriminator_loss, generator_loss
 from .config import Stage, TrainingConfig
 from .features import FeatureNetwork
-from .losses import compose, inpainting_loss
+from .losses import LossWeights, compose, inpainting_loss
+from .precision import Precision
 from .schedule import learning_rate, stage_at
 
+PAPERS_BETAS = {True: (0.5, 0.999), False: (0.9, 0.999)}
+"""Of Adam for DeepFillv2 (Yu et al.'s code) and for the U-Net (Liu et al.: PyTorch's own)."""
 
-class InpaintingTask(lightning.LightningModule):
-    """Trains a network on known pixels alone and judges it on all of them.
 
-    Every picture that the network returns is judged: DeepFillv2 returns that of its coarse stage as well.
+class NotFiniteError(InpaintrtError):
+    """A loss or a gradient is NaN or infinite."""
+
+
+class InpaintingTask(nn.Module):
+    """Shows a network only the known pixels and judges it on all of them.
+
+    Every image that the network returns is judged: DeepFillv2 returns that of its coarse stage as well.
 
     Args:
         network: the network.
@@ -29,114 +38,127 @@ class InpaintingTask(lightning.LightningModule):
         features: for the perceptual and style terms.
     """
 
-    steps_done: Tensor
-
     def __init__(
         self, network: nn.Module, interface: Interface, config: TrainingConfig, features: FeatureNetwork | None = None
     ):
         super().__init__()
-        self.automatic_optimization = False  # two networks take turns
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.interface = interface
         self.config = config
         self.discriminator = SNPatchDiscriminator(config.adversary.width) if config.adversary.weight > 0 else None
-        self.features = (features,)  # a tuple keeps it out of the checkpoints and of the averaged weights
-        self.register_buffer("steps_done", torch.zeros((), dtype=torch.int64))
+        self.features = features
 
-    @property
-    def stage(self) -> Stage:
-        """The stage of the next step."""
-        return stage_at(self.config, int(self.steps_done))[0]
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """One for the network, and one for the discriminator where there is one."""
+        config, adversary = self.config, self.config.adversary
+        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        betas = config.betas or PAPERS_BETAS[isinstance(self.network, DeepFillV2)]
+        found: list[torch.optim.Optimizer] = [
+            kind(self.network.parameters(), learning_rate(config, 0), betas, weight_decay=config.weight_decay)
+        ]
+        if self.discriminator is not None:
+            found.append(
+                kind(
+                    self.discriminator.parameters(), adversary.learning_rate, adversary.betas,
+                    weight_decay=adversary.weight_decay,
+                )
+            )  # fmt: skip
+        return found
 
-    def on_fit_start(self) -> None:
-        for features in self.features:
-            if features is not None:
-                features.to(self.device)
-
-    def on_train_epoch_start(self) -> None:
-        frozen = self.stage.freeze_encoder_norm
+    def enter(self, stage: Stage) -> None:
+        """Set the network up for a stage."""
+        self.network.train()
         for norm in encoder_norms(self.network):
-            norm.train(not frozen)
-            norm.requires_grad_(not frozen)
+            norm.train(not stage.freeze_encoder_norm)
+            norm.requires_grad_(not stage.freeze_encoder_norm)
 
     def fill(self, image: Tensor, mask: Tensor) -> list[Tensor]:
-        """All pictures that the network returns for `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known."""
-        outputs = self.network(*self.as_called(image, mask))
-        pictures = [output.float() for output in outputs if output.shape == image.shape]
-        return [2 * network_picture(self.interface, picture) - 1 for picture in pictures]
+        """All images that the network returns for `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known."""
+        return filled_images(self.network, self.interface, image, mask)
 
-    def as_called(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the network is given for `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known."""
-        seen, given = network_inputs(self.interface, (image + 1) / 2, 1 - mask)
-        given = given.expand(-1, self.interface.mask_channels, -1, -1)
-        return seen.contiguous(memory_format=torch.channels_last), given
+    def step(
+        self, image: Tensor, mask: Tensor, step: int, optimizers: list[torch.optim.Optimizer], precision: Precision
+    ) -> dict[str, float]:
+        """One step of training.
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        image, mask = batch
-        step = int(self.steps_done)
-        optimizers = self.optimizers()
-        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        pictures = self.fill(image, mask)
-        # Variances and logarithms of small errors need FP32.
-        with torch.autocast(self.device.type, enabled=False):
-            loss, terms = self._judge(pictures, image, mask)
+        Args:
+            image: [N,3,H,W] in -1..1.
+            mask: [N,1,H,W], 1 = known.
+            step: number of the step, from 0.
+            optimizers: those of `optimizers`.
+            precision: of the passes.
+
+        Returns:
+            The terms of the loss by name, and `loss`, their weighted sum.
+
+        Raises:
+            NotFiniteError: if a loss or a gradient is not finite; the network's weights stay as they are.
+        """
         adversary = self.config.adversary
+        with precision.autocast():
+            images = self.fill(image, mask)
+            with precision.full():
+                loss, terms = self.judge(images, image, mask, stage_at(self.config, step)[0].loss or self.config.loss)
         if self.discriminator is not None and step >= adversary.start:
-            filled = compose(pictures[0], image, mask)
-            terms["discriminator"] = self._train_discriminator(image, filled.detach(), mask, optimizers[1])
+            filled = compose(images[0], image, mask)
+            terms["discriminator"] = self._train_discriminator(image, filled.detach(), mask, optimizers[1], precision)
             # Its weights stay as they are, but the gradient passes.
             self.discriminator.requires_grad_(False)
-            terms["adversarial"] = generator_loss(self.discriminator(filled, 1 - mask))
+            with precision.autocast():
+                terms["adversarial"] = generator_loss(self.discriminator(filled, 1 - mask))
             self.discriminator.requires_grad_(True)
             loss = loss + adversary.weight * terms["adversarial"]
-        self._descend(loss, optimizers[0], learning_rate(self.config, step))
-        self.steps_done += 1
         terms["loss"] = loss
-        self.log_dict({name: value.detach() for name, value in terms.items()}, prog_bar=True)
-        shown = pictures[0].detach()
-        self.shown = torch.stack([image, image * mask, shown, compose(shown, image, mask)])
+        values = {name: float(value.detach()) for name, value in terms.items()}
+        self._check(values)
+        if not precision.descend(loss, optimizers[0], learning_rate(self.config, step), self.config.gradient_clip):
+            raise NotFiniteError("a gradient of the network is NaN or infinite")
+        return values
 
-    def _judge(self, pictures: list[Tensor], image: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum of the losses of all pictures, and the terms by name."""
+    def judge(
+        self, images: list[Tensor], image: Tensor, mask: Tensor, weights: LossWeights
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of the losses of all filled images, and the terms by name."""
         terms: dict[str, Tensor] = {}
         loss = image.new_zeros(())
-        weights = self.stage.loss or self.config.loss
-        for number, picture in enumerate(pictures):
-            # Features of the coarse picture are not compared: it is to have the colours, not the texture.
-            found = inpainting_loss(picture, image, mask, weights, self.features[0] if number == 0 else None)
+        for number, filled in enumerate(images):
+            # Features of the coarse image are not compared: it must have the colours, not the texture.
+            found = inpainting_loss(filled, image, mask, weights, self.features if number == 0 else None)
             loss = loss + found["loss"]
             terms |= {name if number == 0 else f"coarse_{name}": value for name, value in found.items()}
         return loss, terms
 
-    def _train_discriminator(self, real: Tensor, filled: Tensor, mask: Tensor, optimizer: Any) -> Tensor:
+    def _train_discriminator(
+        self, real: Tensor, filled: Tensor, mask: Tensor, optimizer: Any, precision: Precision
+    ) -> Tensor:
         assert self.discriminator is not None
-        hole = 1 - mask
-        loss = discriminator_loss(self.discriminator(real, hole), self.discriminator(filled, hole))
-        self._descend(loss, optimizer, self.config.adversary.learning_rate)
+        hole, rate = 1 - mask, self.config.adversary.learning_rate
+        with precision.autocast():
+            loss = discriminator_loss(self.discriminator(real, hole), self.discriminator(filled, hole))
+        self._check({"discriminator": float(loss.detach())})
+        if not precision.descend(loss, optimizer, rate, self.config.gradient_clip):
+            raise NotFiniteError("a gradient of the discriminator is NaN or infinite")
         return loss
 
-    def _descend(self, loss: Tensor, optimizer: Any, rate: float) -> None:
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+    @staticmethod
+    def _check(terms: dict[str, float]) -> None:
+        bad = [f"{name} {value}" for name, value in terms.items() if not abs(value) < float("inf")]
+        if bad:
+            raise NotFiniteError(f"the loss is not finite: {', '.join(bad)}")
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        # Here, since with float16 the gradients are scaled until now.
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        rate = learning_rate(self.config, 0)
-        # Less momentum, as is usual for networks that play against each other.
-        betas = (0.9, 0.999) if self.discriminator is None else (0.5, 0.9)
-        found: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(self.network.parameters(), rate, betas, weight_decay=self.config.weight_decay)
-        ]
-        if self.discriminator is not None:
-            found.append(torch.optim.AdamW(self.discriminator.parameters(), self.config.adversary.learning_rate, betas))
-        return found
+def as_called(interface: Interface, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """What a network is given for `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known."""
+    seen, given = network_inputs(interface, (image + 1) / 2, 1 - mask)
+    given = given.expand(-1, interface.mask_channels, -1, -1)
+    return seen.contiguous(memory_format=torch.channels_last), given
+
+
+def filled_images(network: nn.Module, interface: Interface, image: Tensor, mask: Tensor) -> list[Tensor]:
+    """All images in -1..1 that a network returns for `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known."""
+    outputs = network(*as_called(interface, image, mask))
+    images = [output.float() for output in outputs if output.shape == image.shape]
+    return [2 * network_picture(interface, each) - 1 for each in images]
 
 
 def encoder_norms(network: nn.Module) -> Iterator[nn.Module]:

@@ -1,5 +1,6 @@
 """Checkpoints of this project: weights together with the network's arguments and interface."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 
 from inpaintrt.runtime.errors import CheckpointError
+from inpaintrt.runtime.files import replace_file
 
 from ..interface import Interface
 from ..networks import DeepFillV2, PConvUNet
@@ -69,8 +71,7 @@ def save_checkpoint(
         interface: how it was trained to be called.
         dtype: of the stored weights; half precision halves the file and is read back as float32.
     """
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
+    content = io.BytesIO()  # in memory first: torch's own writer answers a full disk with an error of its own
     torch.save(
         {
             "format": FORMAT,
@@ -83,6 +84,6 @@ def save_checkpoint(
                 for key, tensor in network.state_dict().items()
             },
         },
-        partial,
+        content,
     )
-    partial.replace(path)
+    replace_file(Path(path), content.getvalue())

@@ -5,7 +5,7 @@ in how they pad, resize and gate; `DeepFillV2` has an argument for each differen
 """
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ class DeepFillV2(nn.Module):
     ):
         super().__init__()
         refine_width = width if refine_width is None else refine_width
+        _check_arguments(width, refine_width, padding, attention_activation)
         self.arguments: dict[str, Any] = {
             "width": width, "refine_width": refine_width, "padding": padding, "gated_output": gated_output,
             "guided_refinement": guided_refinement, "attention_activation": attention_activation,
@@ -90,6 +91,17 @@ class DeepFillV2(nn.Module):
     def interface(self) -> Interface:
         """The network's `Interface`."""
         return Interface(image_range=(-1.0, 1.0), mask_polarity="hole", size_multiple=self.size_multiple)
+
+
+def _check_arguments(width: int, refine_width: int, padding: str, activation: str) -> None:
+    for name, value, known in (
+        ("padding", padding, get_args(Padding)), ("attention_activation", activation, get_args(Activation)),
+    ):  # fmt: skip
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+    for name, channels in (("width", width), ("refine_width", refine_width)):
+        if not isinstance(channels, int) or channels < 4:
+            raise ValueError(f"{name} is {channels!r}; expected a whole number of at least 4")
 
 
 def _encoder(channels: tuple[int, ...], padding: Padding, last: Activation = "elu") -> list[nn.Module]:

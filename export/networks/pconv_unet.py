@@ -51,6 +51,20 @@ def _enlarge(value: Tensor, factor: int) -> Tensor:
     return F.interpolate(value, scale_factor=float(factor), mode="nearest")
 
 
+def _check_layers(widths: Sequence[int], kernels: Sequence[int], strides: Sequence[int]) -> None:
+    if not widths or len(kernels) != len(widths) or len(strides) != len(widths):
+        raise ValueError(
+            f"{len(widths)} widths need as many kernels and strides, got {len(kernels)} and {len(strides)}"
+        )
+    for name, values, expected, allowed in (
+        ("widths", widths, "above 0", [value for value in widths if value > 0]),
+        ("kernels", kernels, "odd and above 0", [value for value in kernels if value > 0 and value % 2]),
+        ("strides", strides, "1 or 2", [value for value in strides if value in (1, 2)]),
+    ):
+        if list(values) != allowed or not all(isinstance(value, int) for value in values):
+            raise ValueError(f"{name} are {list(values)}; expected whole numbers, each {expected}")
+
+
 class PConvUNet(nn.Module):
     """U-Net of partial convolutions.
 
@@ -75,10 +89,7 @@ class PConvUNet(nn.Module):
         super().__init__()
         kernels = default_kernels(len(widths)) if kernels is None else tuple(kernels)
         strides = (2,) * len(widths) if strides is None else tuple(strides)
-        if not widths or len(kernels) != len(widths) or len(strides) != len(widths):
-            raise ValueError(
-                f"{len(widths)} widths need as many kernels and strides, got {len(kernels)} and {len(strides)}"
-            )
+        _check_layers(widths, kernels, strides)
         self.arguments: dict[str, Any] = {
             "in_channels": in_channels,
             "widths": list(widths),

@@ -64,9 +64,9 @@ def test_measures_by_hand() -> None:
     found = measure(filled, image, hole)
     assert set(found) == set(MEASURES)
     assert found["psnr_hole"] == 0
-    assert found["psnr_picture"] == pytest.approx(10 * np.log10(64))
+    assert found["psnr_image"] == pytest.approx(10 * np.log10(64))
     assert found["l1_hole"] == 100
-    assert found["l1_picture"] == pytest.approx(100 / 64)
+    assert found["l1_image"] == pytest.approx(100 / 64)
 
 
 def centre(image: NDArray[np.uint8]) -> tuple[float, float]:
@@ -95,7 +95,7 @@ def test_upscaling_is_compared_with_bicubic() -> None:
     copies = {"biharmonic": BASELINES["biharmonic"], "nothing": lambda image, hole: image}
     (two, three) = evaluate_upscaling(copies, [smooth_image()], 48, [2, 3])
     for row in (two, three):
-        found = {name: values["psnr_picture"] for name, values in row["methods"].items()}
+        found = {name: values["psnr_image"] for name, values in row["methods"].items()}
         assert list(found) == ["bicubic", "biharmonic", "nothing"]
         assert found["nothing"] < 20
         assert 35 < min(found["bicubic"], found["biharmonic"])

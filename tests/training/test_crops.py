@@ -1,0 +1,44 @@
+"""Samples depend only on the seed and on their number."""
+
+import pytest
+import torch
+
+from inpaintrt.runtime.errors import UsageError
+from inpaintrt.training.config import Stage
+from inpaintrt.training.crops import MaskedCrops, batches
+from inpaintrt.training.images import ImageStore
+from inpaintrt.training.masks import MaskMix
+from tests.training.conftest import make_config
+
+
+def test_samples_depend_only_on_seed_and_number(store: ImageStore) -> None:
+    first, again, other = (MaskedCrops(store, 32, (0, 10), seed, MaskMix()) for seed in (0, 0, 1))
+    assert torch.equal(first[7][0], again[7][0])
+    assert torch.equal(first[7][1], again[7][1])
+    assert not torch.equal(first[7][0], other[7][0])
+    later = MaskedCrops(store, 32, (5, 10), 0, MaskMix())
+    assert len(later) == 5
+    assert torch.equal(later[2][0], first[7][0])
+
+
+def test_a_sample_is_an_image_and_what_is_known_of_it(store: ImageStore) -> None:
+    image, mask = MaskedCrops(store, 32, (0, 10), 0, MaskMix())[3]
+    assert image.shape == (3, 32, 32)
+    assert mask.shape == (1, 32, 32)
+    assert -1 <= image.min() < image.max() <= 1
+    assert set(mask.unique().tolist()) == {0.0, 1.0}
+
+
+def test_crops_larger_than_every_image_are_refused(store: ImageStore) -> None:
+    with pytest.raises(UsageError, match=r"crops of 48 pixels need an image .* largest of 3 has a short side of 40"):
+        MaskedCrops(store, 48, (0, 1), 0, MaskMix())
+
+
+def test_batches_begin_where_a_run_goes_on(store: ImageStore) -> None:
+    stage = Stage(steps=4, crop=16, batch=2)
+    config = make_config(store.paths[0].parent, stages=(stage,))
+    whole = [image for image, _ in batches(config, store, stage, 0, 4, workers=0)]
+    rest = [image for image, _ in batches(config, store, stage, 2, 4, workers=1)]
+    assert (len(whole), len(rest)) == (4, 2)
+    assert torch.equal(whole[2], rest[0])
+    assert torch.equal(whole[3], rest[1])

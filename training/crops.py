@@ -1,0 +1,81 @@
+"""Training samples: random crops of images with random masks.
+
+Sample `i` depends only on the seed and on `i`, so a run is the same whatever the number of worker processes, and one
+that was stopped goes on where it was.
+"""
+
+import signal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from inpaintrt.runtime.errors import UsageError
+
+from .config import Stage, TrainingConfig
+from .images import ImageStore
+from .masks import MaskMix
+
+
+class MaskedCrops(Dataset[tuple[Tensor, Tensor]]):
+    """Random crops, each with a random mask.
+
+    Args:
+        images: checked.
+        size: side of a crop in pixels; crops are cut from that size up to the image's, small ones as often as large
+            ones (log-uniform), and reduced.
+        samples: number of the first sample, and the one past the last.
+        seed: of crops and masks.
+        masks: which holes.
+
+    An item is the image [3,size,size] in -1..1 and the mask [1,size,size], 1 = known.
+
+    Raises:
+        UsageError: if no image is large enough.
+    """
+
+    def __init__(self, images: ImageStore, size: int, samples: tuple[int, int], seed: int, masks: MaskMix):
+        self.images = images
+        self.large_enough = [number for number, side in enumerate(images.short_sides) if side >= size]
+        if not self.large_enough:
+            raise UsageError(
+                f"crops of {size} pixels need an image at least that wide and high; the largest "
+                f"of {len(images.paths)} has a short side of {max(images.short_sides)}. Use a smaller crop"
+            )
+        self.size = size
+        self.samples = range(*samples)
+        self.seed = seed
+        self.masks = masks
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([self.seed, self.samples[index]])
+        image = self.images.load(self.large_enough[rng.integers(len(self.large_enough))])
+        side = round(self.size * (min(image.shape[:2]) / self.size) ** rng.random())
+        top = int(rng.integers(image.shape[0] - side + 1))
+        left = int(rng.integers(image.shape[1] - side + 1))
+        crop = Image.fromarray(image[top : top + side, left : left + side])
+        pixels = np.asarray(crop.resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=2.0))
+        if rng.random() < 0.5:
+            pixels = pixels[:, ::-1]
+        hole = self.masks.draw(self.size, rng)
+        values = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1) / 127.5 - 1
+        return values, torch.from_numpy(~hole)[None].float()
+
+
+def batches(
+    config: TrainingConfig, images: ImageStore, stage: Stage, first: int, last: int, workers: int
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """The batches of the steps from `first` on, up to the one before `last`; all lie in `stage`."""
+    crops = MaskedCrops(images, stage.crop, (first * stage.batch, last * stage.batch), config.seed, stage.masks)
+    return DataLoader(crops, stage.batch, num_workers=workers, worker_init_fn=_leave_signals_to_the_run)
+
+
+def _leave_signals_to_the_run(_: int) -> None:
+    """Ctrl-C reaches all processes of a terminal; only the run answers it, and ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
