@@ -33,6 +33,7 @@ from .passes.combine_parallel_convs import combine_parallel_convs
 from .passes.fix_mask import fix_mask
 from .passes.fold_batch_norm import fold_batch_norm
 from .passes.fold_upsampling import Kernels, fold_upsampling
+from .passes.fourier_as_matrices import fourier_as_matrices
 from .passes.image_io import add_image_io
 from .passes.normalise_mask_ratio import normalise_mask_ratio
 from .passes.sink_upsampling import sink_upsampling
@@ -44,6 +45,7 @@ OPTIMISATIONS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
     collapse_mask_channels,
     normalise_mask_ratio,
     fold_batch_norm,
+    fourier_as_matrices,
     combine_parallel_convs,
     sink_upsampling,
 )

@@ -17,6 +17,7 @@ from inpaintrt.runtime.bundle import Profile
 from inpaintrt.runtime.errors import NetworkError
 
 from ..graph.analysis.mask_path import analyse_mask_path
+from ..graph.passes.fourier_as_matrices import fourier_as_matrices
 from ..quiet import quiet_loggers
 from .deployed import TensorNetwork, flatten_outputs
 from .randomness import refuse_randomness
@@ -87,7 +88,9 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     _check_axes(program.model.graph, dynamic)
     selected = _select_outputs(program.model, list(inputs))
     if dynamic and not optimize:
-        _check_another_size(network, selected.model, profile, (batch, height, width))
+        # ONNX Runtime (1.31) reserves wrong sizes for a DFT back to real numbers where sizes are free.
+        runnable, _ = fourier_as_matrices(selected.model)
+        _check_another_size(network, runnable, profile, (batch, height, width))
     return selected
 
 

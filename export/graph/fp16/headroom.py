@@ -17,10 +17,10 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from ..analysis.homogeneous import added_operands, reason_against
 from ..analysis.intervals import LARGEST_FP16
 from ..analysis.mask_path import MaskPath, analyse_mask_path
-from ..ir_tools import FLOATS, add_constant, constant, insert_before
-from ..operators import ADDITIVE, LINEAR, PRODUCTS
+from ..ir_tools import add_constant, constant, insert_before
 from ..report import PassReport
 
 MARGIN = 64.0
@@ -55,7 +55,7 @@ def add_headroom(model: ir.Model, scale: float) -> tuple[ir.Model, PassReport]:
     mask_path = analyse_mask_path(model)
     features = [node for node in graph if any(value in mask_path.image_dependent for value in node.outputs)]
     for node in features:
-        reason = _reason_against(node, mask_path)
+        reason = reason_against(node, mask_path.image_dependent)
         if reason is not None:
             report.refuse(node, reason)
             return model, report
@@ -81,29 +81,6 @@ def add_headroom(model: ir.Model, scale: float) -> tuple[ir.Model, PassReport]:
     return model, report
 
 
-def _reason_against(node: ir.Node, mask_path: MaskPath) -> str | None:
-    """Why a node of the feature path does not commute with a positive factor; None if it does."""
-    operands = [index for index, value in enumerate(node.inputs) if value in mask_path.image_dependent]
-    if node.domain:
-        return f"it is of domain {node.domain}"
-    if node.op_type == "Cast" and node.attributes["to"].as_int() not in FLOATS:
-        return "it turns features into integers"
-    if node.op_type in LINEAR:
-        return None if operands == [0] else "its operand is not the feature alone"
-    if node.op_type in ("Mul", "Div"):
-        if len(operands) != 1:
-            return "it combines two feature values"
-        return None if node.op_type == "Mul" or operands == [0] else "it divides by a feature value"
-    if node.op_type in PRODUCTS:
-        fixed = [constant(value) is not None for value in node.inputs[1:] if value is not None]
-        return None if operands == [0] and all(fixed) else "its weight is not constant"
-    if node.op_type in ADDITIVE:
-        return "its condition depends on the image" if node.op_type == "Where" and 0 in operands else None
-    if node.op_type == "Pad":
-        return None if operands == [0] else "its padding depends on the image"
-    return f"{node.op_type} is not homogeneous"
-
-
 class _Scaling:
     """Gives the factor to whatever is added to features, once for each value."""
 
@@ -115,17 +92,10 @@ class _Scaling:
         self.scaled: dict[ir.Value, ir.Value] = {}
 
     def scale_constants(self, node: ir.Node) -> None:
-        for index in self._added_operands(node):
+        for index in added_operands(node):
             value = node.inputs[index]
             if value is not None and value not in self.mask_path.image_dependent:
                 node.replace_input_with(index, self._scale(node, value))
-
-    def _added_operands(self, node: ir.Node) -> range:
-        if node.op_type in ADDITIVE:
-            return range(1 if node.op_type == "Where" else 0, len(node.inputs))
-        if node.op_type in PRODUCTS or node.op_type == "Pad":
-            return range(2, min(3, len(node.inputs)))
-        return range(0)
 
     def _scale(self, user: ir.Node, value: ir.Value) -> ir.Value:
         if value not in self.scaled:
