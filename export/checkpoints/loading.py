@@ -14,16 +14,20 @@ import torch
 from inpaintrt.runtime.errors import CheckpointError
 
 from .family import Family, LoadedNetwork, StateDict, check_finite, list_keys, tensors_only
+from .inert import is_torchscript, module_tensors, read_inert
 from .registry import load_families
 
 FAMILIES: tuple[Family, ...] = load_families()
+
+LIGHTNING = "pytorch-lightning_version"
+"""An entry of every training checkpoint of Lightning."""
 
 
 def load_checkpoint(path: str | Path) -> LoadedNetwork:
     """Load a checkpoint of any known family.
 
     Args:
-        path: a file written by `torch.save`.
+        path: a file written by `torch.save`, or a TorchScript archive, of which only the weights are read.
 
     Raises:
         CheckpointError: if the file is missing, is no checkpoint, would run code, is of no known family, does not fit
@@ -71,29 +75,55 @@ def _read(path: Path) -> Mapping[str, Any]:
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters of them is in the error
-            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        names_objects = re.search(r"unsupported (global|class)|is blocked", str(error), re.IGNORECASE)
-        # A pickle that torch did not write begins with its protocol; torch gives up on it at the first operand.
-        bare_pickle = data[:1] == b"\x80" and data.rstrip()[-1:] == b"." and "Unsupported operand" in str(error)
-        if names_objects or bare_pickle:
-            raise CheckpointError(
-                f"{path}: holds Python objects besides tensors, and unpickling those can run any code; it was not "
-                "loaded. Save the weights alone, torch.save(network.state_dict(), FILE), where you trust the file"
-            ) from None
-        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
-    except Exception:  # torch.load raises nearly anything on bytes that are no checkpoint
-        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
+    content = _unpickle(path, data)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a state dict")
+    return content
+
+
+def _unpickle(path: Path, data: bytes) -> Any:
+    """What a file holds, unpickled without running code of its own."""
     if zipfile.is_zipfile(io.BytesIO(data)):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if archive.testzip() is not None:  # torch does not look at the checksums
                 raise CheckpointError(f"{path}: is damaged: a checksum inside does not fit")
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a state dict")
-    return content
+            if is_torchscript(archive):
+                return module_tensors(_read_inert(path, archive))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of them is in the error
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        names_objects = re.search(r"unsupported (global|class)|is blocked", str(error), re.IGNORECASE)
+        # A pickle that torch did not write begins with its protocol; torch gives up on it at the first operand.
+        bare_pickle = data[:1] == b"\x80" and data.rstrip()[-1:] == b"." and "Unsupported operand" in str(error)
+        if not names_objects and not bare_pickle:
+            raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
+        if (training := _lightning(path, data)) is not None:
+            return training
+        raise CheckpointError(
+            f"{path}: holds Python objects besides tensors, and unpickling those can run any code; it was not "
+            "loaded. Save the weights alone, torch.save(network.state_dict(), FILE), where you trust the file"
+        ) from None
+    except Exception:  # torch.load raises nearly anything on bytes that are no checkpoint
+        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
+
+
+def _read_inert(path: Path, archive: zipfile.ZipFile) -> Any:
+    try:
+        return read_inert(archive)
+    except Exception:  # an unpickler raises nearly anything on bytes that are no pickle
+        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
+
+
+def _lightning(path: Path, data: bytes) -> Mapping[str, Any] | None:
+    """A training checkpoint of Lightning, which names the classes of its callbacks; they stay names."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return None
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        content = _read_inert(path, archive)
+    is_training = isinstance(content, Mapping) and LIGHTNING in content
+    return content if is_training and tensors_only(content.get("state_dict")) is not None else None
 
 
 def _describe_unknown(content: Mapping[str, Any]) -> str:

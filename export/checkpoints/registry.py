@@ -37,6 +37,7 @@ ENTRIES = (
     FamilyEntry("nipponjo", "deepfillv2-pytorch", "DeepFillv2", "nipponjo", "Nipponjo"),
     FamilyEntry("nipponjo-tf", "deepfillv2-pytorch, from TensorFlow", "DeepFillv2", "nipponjo", "NipponjoTensorFlow"),
     FamilyEntry("mmagic-deepfillv2", "MMagic (MMEditing)", "DeepFillv2", "mmagic", "MMagic"),
+    FamilyEntry("lama", "lama, and big-lama.pt", "LaMa", "lama", "LaMaFamily"),
 )
 
 

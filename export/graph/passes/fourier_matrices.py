@@ -123,8 +123,8 @@ class _InGraph:
             matrix = self._join(self._join(cosine, sine, 1), self._join(self._float("Neg", sine), cosine, 1), 0)
         else:
             weights = self._weights(transform)
-            parts = (self._float("Mul", value, weights) for value in (cosine, self._float("Neg", sine)))
-            matrix = self._turn(self._join(*parts, 1))
+            real, imaginary = (self._float("Mul", value, weights) for value in (cosine, self._float("Neg", sine)))
+            matrix = self._turn(self._join(real, imaginary, 1))
         return self._turn(matrix) if transform.columns else matrix
 
     def _cosine_and_sine(self, transform: Transform) -> tuple[ir.Value, ir.Value]:

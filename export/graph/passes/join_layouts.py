@@ -13,13 +13,14 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
 from ..ir_tools import add_constant, constant, insert_before, replace_output
 
-Dimension = int | ir.SymbolicDim
+Dimension: TypeAlias = "int | ir.SymbolicDim"
 
 MOST_ROUNDS = 50
 """More rounds than any chain of moves is long."""
@@ -105,9 +106,10 @@ def _maker(value: ir.Value | None, op: str) -> ir.Node | None:
 
 def _parts(node: ir.Node) -> tuple[ir.Value, ir.Value] | None:
     """What a Concat puts side by side along a new last axis, if these are two."""
-    if len(node.inputs) != 2 or node.outputs[0].shape is None:
+    shape = node.outputs[0].shape
+    if len(node.inputs) != 2 or shape is None:
         return None
-    rank = len(node.outputs[0].shape)
+    rank = len(shape)
     if node.attributes["axis"].as_int() % rank != rank - 1:
         return None
     parts = []
@@ -139,12 +141,12 @@ def _taken(value: ir.Value) -> tuple[ir.Value, int] | None:
 
 def _pair(node: ir.Node) -> ir.Value | None:
     parts = _parts(node)
-    taken = [_taken(part) for part in parts] if parts is not None else []
-    if len(taken) == 2 and taken[0] is not None and taken[1] is not None:
-        (first, real), (second, imaginary) = taken
-        if first is second and (real, imaginary) == (0, 1):
-            return first
-    return None
+    if parts is None:
+        return None
+    real, imaginary = (_taken(part) for part in parts)
+    if real is None or imaginary is None or real[0] is not imaginary[0]:
+        return None
+    return real[0] if (real[1], imaginary[1]) == (0, 1) else None
 
 
 def _order(node: ir.Node) -> list[int]:
