@@ -18,7 +18,7 @@ class Spectrum(nn.Module):
         z = torch.fft.rfftn(x, dim=(-2, -1), norm="ortho")
         parts = torch.stack((z.real, z.imag), dim=-1).permute(0, 1, 4, 2, 3).contiguous()
         parts = torch.relu(self.bn(self.conv_layer(parts.flatten(1, 2))))
-        parts = parts.unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2).contiguous()
+        parts = parts.view(len(x), -1, 2, *parts.shape[2:]).permute(0, 1, 3, 4, 2).contiguous()
         back: Tensor = torch.fft.irfftn(torch.complex(parts[..., 0], parts[..., 1]), s=x.shape[-2:], norm="ortho")
         return back
 
@@ -115,7 +115,7 @@ class Original(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         parts: tuple[Tensor, ...] = (torch.cat([image * (1 - mask), mask], dim=1),)
-        filled: Tensor = self.generator.model(parts)
+        filled: Tensor = self.generator.get_submodule("model")(parts)
         return filled
 
 

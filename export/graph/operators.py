@@ -103,6 +103,12 @@ NO_LARGER = (MOVES | {"AveragePool", "MaxPool", "Relu", "Sigmoid", "Split", "Tan
 TRANSPARENT = frozenset({"Cast", "Expand", "Identity"})
 """Operators that a formula leaves out."""
 
+OF_WEIGHTS = frozenset(
+    {"Abs", "Add", "Cast", "Concat", "Div", "Gather", "Mul", "Neg", "Pow", "Reciprocal", "ReduceL2", "ReduceMean",
+     "ReduceSum", "ReduceSumSquare", "Reshape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
+)  # fmt: skip
+"""Operators that networks compute weights with."""
+
 # What a positive factor does
 
 LINEAR = WITHIN_RANGE | {
@@ -110,6 +116,9 @@ LINEAR = WITHIN_RANGE | {
     "SpaceToDepth",
 }  # fmt: skip
 """Operators of one feature operand that commute with a positive factor as they are."""
+
+ACTIVATIONS = frozenset({"LeakyRelu", "PRelu", "Relu"})
+"""Those of `LINEAR` that follow a convolution."""
 
 ADDITIVE = frozenset({"Add", "Clip", "Concat", "Max", "Min", "Sub", "Sum", "Where"})
 """Operators that commute with a positive factor if all of their operands carry it."""

@@ -32,6 +32,7 @@ from .passes.collapse_mask_channels import collapse_mask_channels
 from .passes.combine_parallel_convs import combine_parallel_convs
 from .passes.fix_mask import fix_mask
 from .passes.fold_batch_norm import fold_batch_norm
+from .passes.fold_gains import fold_gains
 from .passes.fold_upsampling import Kernels, fold_upsampling
 from .passes.fourier_as_matrices import fourier_as_matrices
 from .passes.image_io import add_image_io
@@ -45,6 +46,7 @@ OPTIMISATIONS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
     collapse_mask_channels,
     normalise_mask_ratio,
     fold_batch_norm,
+    fold_gains,
     fourier_as_matrices,
     combine_parallel_convs,
     sink_upsampling,

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from ..analysis.mask_path import MaskPath, analyse_mask_path
 from ..ir_tools import Array, add_constant, constant, insert_before, only_use, plane, replace_output
+from ..operators import CONVOLUTIONS
 from ..report import PassReport
 
 
@@ -33,7 +34,7 @@ def fold_batch_norm(model: ir.Model) -> tuple[ir.Model, PassReport]:
         scale, shift = affine
         value = node.inputs[0]
         assert value is not None
-        reason = _scale_producer(value, scale, mask_path, report)
+        reason = scale_producer(value, scale, mask_path, report)
         if reason is None:
             report.change(node)
         else:
@@ -61,8 +62,18 @@ def _affine(node: ir.Node) -> tuple[Array, Array] | None:
     return scale, beta - scale * mean
 
 
-def _scale_producer(value: ir.Value, scale: Array, mask_path: MaskPath, report: PassReport) -> str | None:
-    """Multiply what makes `value` by `scale` per channel, in place, or change nothing and say why not."""
+def scale_producer(
+    value: ir.Value, scale: Array, mask_path: MaskPath, report: PassReport, note: str = "batch norm folded"
+) -> str | None:
+    """Multiply what makes `value` by `scale` per channel, in place, or change nothing and say why not.
+
+    Args:
+        value: features [N,C,H,W].
+        scale: [C].
+        mask_path: of the graph.
+        report: gets a note for each convolution that took the scale.
+        note: its words.
+    """
     edits: list[tuple[ir.Node, int, Array]] = []
     reason = _collect(value, scale, mask_path, edits)
     if reason is not None:
@@ -73,22 +84,17 @@ def _scale_producer(value: ir.Value, scale: Array, mask_path: MaskPath, report: 
         assert node.graph is not None
         graph = node.graph
         assert isinstance(graph, ir.Graph)
-        if node.op_type == "Conv":
-            report.notes[str(node.outputs[0].name)] = "batch norm folded"
+        if node.op_type in CONVOLUTIONS:
+            report.notes[str(node.outputs[0].name)] = note
         node.replace_input_with(index, add_constant(graph, f"{old.name}_scaled", array.astype(np.float32)))
     return None
 
 
 def _collect(value: ir.Value, scale: Array, mask_path: MaskPath, edits: list[tuple[ir.Node, int, Array]]) -> str | None:
     """List the constants to scale so that `value` is scaled."""
-    if (conv := only_use(value, "Conv")) is not None:
-        weight = constant(conv.inputs[1])
-        if weight is None:
-            return "the convolution's weight is not constant"
-        edits.append((conv, 1, weight * scale.reshape(-1, *[1] * (weight.ndim - 1))))
-        if len(conv.inputs) > 2 and (bias := constant(conv.inputs[2])) is not None:
-            edits.append((conv, 2, bias * scale))
-        return None
+    conv = only_use(value, "Conv") or only_use(value, "ConvTranspose")
+    if conv is not None:
+        return _collect_convolution(conv, scale, edits)
     if (product := only_use(value, "Mul")) is not None:
         return _collect_product(product, scale, mask_path, edits)
     if (total := only_use(value, "Add")) is not None:
@@ -105,6 +111,22 @@ def _collect(value: ir.Value, scale: Array, mask_path: MaskPath, edits: list[tup
         return None
     producer = value.producer()
     return f"{producer.op_type if producer is not None else 'an input'} stands before it, or its value is used twice"
+
+
+def _collect_convolution(conv: ir.Node, scale: Array, edits: list[tuple[ir.Node, int, Array]]) -> str | None:
+    weight = constant(conv.inputs[1])
+    if weight is None:
+        return "the convolution's weight is not constant"
+    axis = 0 if conv.op_type == "Conv" else 1  # a transposed convolution's weight is [in, out, ..]
+    if weight.shape[axis] != len(scale):
+        return "it is a transposed convolution in groups"
+    edits.append((conv, 1, weight * scale.reshape([-1 if place == axis else 1 for place in range(weight.ndim)])))
+    if len(conv.inputs) > 2 and conv.inputs[2] is not None:
+        bias = constant(conv.inputs[2])
+        if bias is None:
+            return "the convolution's bias is not constant"
+        edits.append((conv, 2, bias * scale))
+    return None
 
 
 def _collect_product(
