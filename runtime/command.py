@@ -1,21 +1,11 @@
 """`inpaint DIR --image PATH|FOLDER --mask PATH|FOLDER -o PATH|FOLDER`."""
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .console import BAD_VERDICT, command_line, print_json, say
-
-
-class DeviceOption(str, Enum):
-    """Where to run."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
 
 BundleFolder = Annotated[Path, typer.Argument(help="Bundle made by export-onnx.", show_default=False)]
 Image = Annotated[Path, typer.Option(help="Image, or folder of images.", show_default=False)]
@@ -49,7 +39,7 @@ Upscale = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Skip images whose output is already there.")]
-Device = Annotated[DeviceOption, typer.Option(help="Where to run.")]
+Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, cuda:N (counted from cuda:0) or cuda:all.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 = all.", min=0)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
@@ -62,7 +52,7 @@ def inpaint(
     sketch: Sketch = None,
     upscale: Upscale = None,
     resume: Resume = False,
-    device: Device = DeviceOption.AUTO,
+    device: Device = "auto",
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -83,7 +73,7 @@ def inpaint(
 
     request = Request(image, mask, sketch, output, upscale, resume)
     jobs = plan_jobs(Bundle.open(bundle), request)
-    outcome = fill_jobs(bundle, device.value, threads, jobs, request)
+    outcome = fill_jobs(bundle, device, threads, jobs, request)
     if as_json:
         print_json(outcome.to_json())
     if outcome.failed:

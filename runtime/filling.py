@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends.choice import BackendChoice, Device
+from .backends.choice import BackendChoice
 from .console import progress, say
 from .errors import ImageError
 from .images import DecodedImage, check_pixels, enlarge_alpha, read_image, read_mask, write_image
@@ -58,7 +58,7 @@ class Outcome:
         return told + (f"; {len(self.failed)} left out" if self.failed else "")
 
 
-def fill_jobs(bundle: Path, device: Device, threads: int, jobs: Sequence[Job], request: Request) -> Outcome:
+def fill_jobs(bundle: Path, device: str, threads: int, jobs: Sequence[Job], request: Request) -> Outcome:
     """Do all jobs with one `Inpainter`: images are decoded and encoded while others are filled.
 
     No more than `WORKERS` + 1 images are in memory. An image of a folder that cannot be filled is named and left out.

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends.choice import Device, choose_backend
+from .arrays import check_image, check_plane, padded_size
+from .backends.choice import choose_backend
+from .backends.memory import Memory
 from .bundle import Bundle
 from .errors import BackendError, BundleError, ImageError, UsageError
 from .streaming import Workers, map_in_order
@@ -34,7 +36,8 @@ class Inpainter:
 
     Args:
         bundle: directory of a bundle exported with `--io image`.
-        device: `auto` for the best there is, `cpu`, or `cuda` to fail where no GPU can be used.
+        device: `auto` for the best there is, `cpu`, or `cuda` to fail where no GPU can be used; `cuda:1` for the second
+            GPU; `cuda:all` for every GPU that can run the bundle: each call goes to one that has least to do.
         threads: CPU threads for one image; 0 leaves it to the backend.
 
     Attributes:
@@ -43,9 +46,10 @@ class Inpainter:
     Raises:
         BundleError: if the bundle is missing, malformed or altered.
         BackendError: if no backend can run it here.
+        UsageError: if `device` is none of these.
     """
 
-    def __init__(self, bundle: str | Path, device: Device = "auto", threads: int = 0):
+    def __init__(self, bundle: str | Path, device: str = "auto", threads: int = 0):
         self.bundle = Bundle.open(bundle)
         if self.bundle.interface.io != "image":
             raise BackendError(f"{bundle}: was exported with --io tensor; export it with --io image to fill images")
@@ -169,6 +173,11 @@ class Inpainter:
         return to_pixel_centres(self(*place_on_grid(image, factor)), factor)
 
     @property
+    def memory(self) -> Memory | None:
+        """Bytes held now for images on their way; None with ONNX Runtime, which does not say."""
+        return self._backend.memory
+
+    @property
     def fixed_size(self) -> tuple[int, int] | None:
         """Height and width that images must have if the bundle's mask is fixed; None if it takes a mask."""
         return None if self._fixed is None else (self._fixed.shape[0], self._fixed.shape[1])
@@ -201,7 +210,7 @@ class Inpainter:
 
     def _lines(self, image: UInt8Array, sketch: NDArray[Any] | None) -> NDArray[np.bool_]:
         if sketch is None:
-            return np.zeros(image.shape[:-1], dtype=np.bool_)
+            return np.broadcast_to(np.False_, image.shape[:-1])
         if "sketch" not in self.bundle.interface.inputs:
             raise ImageError("this bundle's network takes no sketch; leave it out")
         check_plane("sketch", np.asarray(sketch), image, "line")
@@ -210,14 +219,17 @@ class Inpainter:
     def _fill_batch(self, image: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_]) -> UInt8Array:
         profile = self.bundle.interface.profile
         largest = profile.height[2], profile.width[2]
-        result = np.array(image)
         with_holes = np.flatnonzero(hole.any(axis=(1, 2)))
         if image.shape[1] <= largest[0] and image.shape[2] <= largest[1]:
             step = profile.batch[2]
+            if len(image) == len(with_holes) <= step:
+                return self._run(image, hole, line)
+            result = np.array(image)
             for start in range(0, len(with_holes), step):
                 chosen = with_holes[start : start + step]
                 result[chosen] = self._run(image[chosen], hole[chosen], line[chosen])
         else:
+            result = np.array(image)
             for index in with_holes:
                 self._fill_by_windows(result[index], hole[index], line[index], largest)
         return result
@@ -244,44 +256,5 @@ class Inpainter:
             padded_size(height, profile.height, multiple),
             padded_size(width, profile.width, multiple),
         )
-        padded_image = np.zeros((*padded_shape, 3), dtype=np.uint8)
-        padded_mask = np.ones(padded_shape, dtype=np.uint8)
-        padded_image[:count, :height, :width] = image
-        padded_mask[:count, :height, :width] = hole
-        inputs = {"image": padded_image, "mask": padded_mask}
-        if "sketch" in self.bundle.interface.inputs:
-            inputs["sketch"] = np.zeros(padded_shape, dtype=np.uint8)
-            inputs["sketch"][:count, :height, :width] = line
-        composite = self._backend.run({name: inputs[name] for name in self.bundle.interface.inputs})
-        cut: UInt8Array = composite[:count, :height, :width]
-        return cut
-
-
-def padded_size(size: int, limits: tuple[int, int, int], multiple: int) -> int:
-    """The smallest size the network takes that is not below `size`."""
-    return max(limits[0], -(-size // multiple) * multiple)
-
-
-def check_image(image: np.ndarray, mask: np.ndarray) -> None:
-    """Refuse arrays that are no image and mask.
-
-    Raises:
-        ImageError: saying what was found and what is expected.
-    """
-    if image.dtype != np.uint8 or image.ndim not in (3, 4) or image.shape[-1] != 3:
-        raise ImageError(f"image is {image.dtype} {image.shape}; expected uint8 [H,W,3] or [N,H,W,3], RGB")
-    if 0 in image.shape:
-        raise ImageError(f"image of shape {image.shape} is empty")
-    check_plane("mask", mask, image, "hole")
-
-
-def check_plane(name: str, plane: np.ndarray, image: np.ndarray, meaning: str) -> None:
-    """Refuse an array that is no mask or sketch for an image.
-
-    Raises:
-        ImageError: saying what was found and what is expected.
-    """
-    if plane.dtype not in (np.uint8, np.bool_):
-        raise ImageError(f"{name} is {plane.dtype} {plane.shape}; expected uint8 or bool, non-zero = {meaning}")
-    if plane.shape != image.shape[:-1]:
-        raise ImageError(f"{name} is {plane.shape}, but the image needs {image.shape[:-1]}")
+        given: dict[str, Any] = {"image": image, "mask": hole, "sketch": line}
+        return self._backend.run({name: given[name] for name in self.bundle.interface.inputs}, padded_shape)

@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .memory import Memory
+
 
 class Backend(Protocol):
     """Runs the network of a bundle on arrays whose size the bundle's profile allows. Safe to share by threads."""
@@ -18,15 +20,22 @@ class Backend(Protocol):
     def parallel(self) -> int:
         """Calls of `run` that are worth making at once."""
 
-    def run(self, inputs: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    @property
+    def memory(self) -> Memory | None:
+        """Bytes that are held now, besides the weights; None where the library does not say."""
+
+    def run(
+        self, inputs: Mapping[str, NDArray[np.uint8]], size: tuple[int, int, int] | None = None
+    ) -> NDArray[np.uint8]:
         """Fill holes.
 
         Args:
             inputs: those that the bundle's interface names: `image` [N,H,W,3] and, unless the bundle's mask is fixed,
                 `mask` [N,H,W], non-zero = hole.
+            size: (N,H,W) that the network runs at, not smaller than the inputs; what is added counts as hole.
 
         Returns:
-            The composite [N,H,W,3].
+            The composite, a new array of the image's shape.
         """
 
     def close(self) -> None:

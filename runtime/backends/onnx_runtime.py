@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Bundle
 from ..errors import BackendError
+from .memory import PADDING
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-PROVIDER_OPTIONS = {"cpu": {}, "cuda": {"use_tf32": "0"}}
+PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"cpu": {}, "cuda": {"use_tf32": "0"}}
 """TF32 is on by default on CUDA and off here, as in engines: FP32 means FP32, and mask sums stay integers."""
 
 
@@ -22,13 +23,13 @@ class OnnxRuntimeBackend:
     parallel = 1
     """One call uses all the cores it was given, or the whole GPU."""
 
-    def __init__(self, bundle: Bundle, precision: str, device: Literal["cpu", "cuda"], threads: int = 0):
+    def __init__(self, bundle: Bundle, precision: str, device: str, threads: int = 0):
         """Open a session.
 
         Args:
             bundle: with an ONNX model of this precision.
             precision: `fp32` or `fp16`.
-            device: `cpu` or `cuda`.
+            device: `cpu`, `cuda` or `cuda:N`.
             threads: for one operator on the CPU, at most as many as there are CPUs; 0 leaves it to ONNX Runtime.
 
         Raises:
@@ -45,16 +46,42 @@ class OnnxRuntimeBackend:
         except Exception as error:  # ONNX Runtime's exceptions share no base
             raise BackendError(f"onnxruntime cannot load the {precision} model: {error}") from error
 
-    def run(self, inputs: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """As `Backend.run`."""
-        if self._session is None:
+    @property
+    def memory(self) -> None:
+        """As `Backend.memory`: ONNX Runtime does not say."""
+
+    def run(
+        self, inputs: Mapping[str, NDArray[np.uint8]], size: tuple[int, int, int] | None = None
+    ) -> NDArray[np.uint8]:
+        """As `Backend.run`.
+
+        Raises:
+            BackendError: if ONNX Runtime fails, such as for too little memory, or the session was closed.
+        """
+        session = self._session
+        if session is None:
             raise BackendError("this Inpainter was closed")
-        composite: NDArray[np.uint8] = self._session.run(["composite"], dict(inputs))[0]
-        return composite
+        given = {name: pad(name, value, size) for name, value in inputs.items()}
+        try:
+            composite: NDArray[np.uint8] = session.run(["composite"], given)[0]
+        except Exception as error:  # ONNX Runtime's exceptions share no base
+            raise BackendError(f"{self.name}: {str(error).splitlines()[0]}") from error
+        count, height, width = inputs["image"].shape[:3]
+        return composite[:count, :height, :width]
 
     def close(self) -> None:
         """As `Backend.close`."""
         self._session = None
+
+
+def pad(name: str, value: NDArray[np.generic], size: tuple[int, int, int] | None) -> NDArray[np.uint8]:
+    """A tensor [N,H,W,..] as uint8, with padding after it to (N,H,W) of `size`; itself where nothing is to do."""
+    if size is None or value.shape[:3] == size:
+        return np.ascontiguousarray(value.view(np.uint8) if value.dtype == np.bool_ else value, dtype=np.uint8)
+    padded = np.full((*size, *value.shape[3:]), PADDING[name], dtype=np.uint8)
+    count, height, width = value.shape[:3]
+    padded[:count, :height, :width] = value
+    return padded
 
 
 def check_device(device: str) -> None:
@@ -65,11 +92,11 @@ def check_device(device: str) -> None:
     """
     import onnxruntime  # only when used
 
-    provider = PROVIDERS[device]
+    provider = PROVIDERS[device.partition(":")[0]]
     if provider not in onnxruntime.get_available_providers():
         raise BackendError(
             f"onnxruntime {onnxruntime.__version__} here has no {provider}; on a GPU machine "
-            "pip uninstall onnxruntime, then pip install --force-reinstall onnxruntime-gpu"
+            "pip uninstall onnxruntime, then pip install --force-reinstall 'onnxruntime-gpu[cuda,cudnn]'"
         )
 
 
@@ -78,7 +105,7 @@ def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = T
 
     Args:
         model: content of an ONNX file.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `cuda:N`.
         threads: for one operator on the CPU, at most as many as there are CPUs; 0 leaves it to ONNX Runtime.
         optimise: False to run the graph exactly as it is.
 
@@ -95,9 +122,15 @@ def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = T
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         # In the order of the file; in its own order ONNX Runtime keeps what is read once, at the end, all the while.
         options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
-    session = onnxruntime.InferenceSession(model, options, providers=[(PROVIDERS[device], PROVIDER_OPTIONS[device])])
-    if PROVIDERS[device] not in session.get_providers():
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
+        # Without it the provider finds CUDA and cuDNN only if torch was imported before, or system-wide.
+        onnxruntime.preload_dlls()
+    chosen = PROVIDER_OPTIONS[kind] | ({"device_id": number} if number else {})
+    session = onnxruntime.InferenceSession(model, options, providers=[(PROVIDERS[kind], chosen)])
+    if PROVIDERS[kind] not in session.get_providers():
         raise BackendError(
-            f"onnxruntime could not start {PROVIDERS[device]}: is a driver for its CUDA version installed?"
+            f"onnxruntime could not start {PROVIDERS[kind]} on {device}: it needs an NVIDIA driver for its CUDA "
+            "version, and CUDA and cuDNN: pip install -e '.[gpu]'"
         )
     return session

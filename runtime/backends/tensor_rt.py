@@ -1,22 +1,12 @@
-"""TensorRT and TensorRT-RTX engines, with device memory, streams and graphs from `cuda-core`.
+"""TensorRT and TensorRT-RTX engines, with device memory, streams, events and graphs from `cuda-core`.
 
-Both libraries have the same Python interface; what differs is that TensorRT-RTX compiles its engine to the GPU when it
-is loaded and keeps the result in a runtime cache, which is stored beside the engine.
-
-Buffers and an execution context belong to each shape: a captured CUDA graph is undefined once its context is changed.
-The second call with a shape captures copies and network into a graph, which later calls replay; the first one is the
-warm-up that capturing needs.
+Copies in, network and copies out run on three streams, ordered by events, so that those of successive calls overlap.
+Images are written straight into pinned memory, and read from it once.
 """
 
 import contextlib
-import ctypes
-import math
-import os
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,119 +14,117 @@ from numpy.typing import NDArray
 
 from ..bundle import Artifact, Bundle
 from ..errors import BackendError
-from .gpu import load_library, open_device
+from .engine import LoadedEngine
+from .gpu import current, library_errors, open_device
+from .memory import ActivationPool, Binding, Memory, Shape
+from .slots import SETS, SHAPES_KEPT, Slot, Slots
 
-SHAPES_KEPT = 4
-"""Shapes whose context, buffers and graph are kept; the least recently used one goes first."""
+__all__ = ["SHAPES_KEPT", "TensorRTBackend"]
 
-Shape = tuple[int, ...]
-
-
-@dataclass
-class _Binding:
-    """One tensor: memory on the device, pinned memory on the host, and the latter as an array."""
-
-    device: Any
-    pinned: Any
-    array: NDArray[Any]
-
-    def close(self, stream: Any) -> None:
-        self.device.close(stream)
-        self.pinned.close(stream)
-
-
-@dataclass
-class _Shaped:
-    """What belongs to one shape of the image."""
-
-    context: Any
-    bindings: dict[str, _Binding]
-    inputs: tuple[str, ...]
-    calls: int = 0
-    graph: Any = None
-
-    def close(self, stream: Any) -> None:
-        if self.graph is not None:
-            self.graph.close()
-        self.context = None
-        for binding in self.bindings.values():
-            binding.close(stream)
+Copy = Callable[[Slot, Any], None]
+"""Enqueues the copies of a slot's inputs, or of its outputs, on a stream."""
 
 
 class TensorRTBackend:
-    """One engine on the local GPU. Threads take turns: an execution context serves one call at a time."""
+    """One engine on a local GPU. Threads may share it: their copies overlap, their networks take turns."""
 
-    parallel = 1
+    parallel = SETS
 
     def __init__(self, bundle: Bundle, engine: Artifact, device_id: int = 0):
-        """Load an engine.
+        """Load an engine, and prepare it for the best size of its profile, so that a failure shows now.
 
         Args:
             bundle: that the engine belongs to.
             engine: built for this GPU by the installed version of its library.
+            device_id: which GPU.
 
         Raises:
-            BackendError: if the library or a GPU is missing, or the engine does not load.
+            BackendError: if the library or a GPU is missing, the engine does not load, or the GPU's memory
+                is too small.
             BundleError: if the engine file is missing or altered.
         """
-        backend = str(engine.backend)
-        self.name = f"{backend} {engine.precision}"
-        self._lock = threading.Lock()
-        self._trt = load_library(backend)
-        self._device = open_device(device_id)
-        self._stream = self._device.create_stream()
-        self._logger = self._trt.Logger(self._trt.Logger.ERROR)
-        self._runtime = self._trt.Runtime(self._logger)
-        self._engine = self._runtime.deserialize_cuda_engine(bundle.file(engine))
-        if self._engine is None:
-            raise BackendError(
-                f"{backend} {self._trt.__version__} cannot load {engine.path}, built by version "
-                f"{engine.backend_version} for {engine.target}; run build-engines again on this machine"
-            )
-        self._dtype = np.dtype(np.uint8 if bundle.interface.io == "image" else np.float32)
+        self.name = f"{engine.backend} {engine.precision}"
+        self.device_id = device_id
         self._outputs = bundle.interface.outputs
-        self._cache_path = bundle.path / f"{engine.path}.cache"
-        self._config: Any
-        self._cache: Any
-        self._config, self._cache = self._runtime_config() if backend == "tensorrt-rtx" else (None, None)
-        self._shaped: OrderedDict[Shape, _Shaped] = OrderedDict()
+        self._dtype = np.dtype(np.uint8 if bundle.interface.io == "image" else np.float32)
+        self._lock = threading.Lock()
+        self._device = open_device(device_id)
+        with library_errors(f"{self.name}: opening"), current(self._device), contextlib.ExitStack() as undo:
+            self._engine = LoadedEngine(bundle, engine)
+            undo.callback(self._engine.close)
+            self._streams = []
+            for _ in range(3):
+                self._streams.append(self._device.create_stream())
+                undo.callback(self._streams[-1].close)
+            self._copy_in, self._compute, self._copy_out = self._streams
+            self._pool = ActivationPool(self._device, self._compute)
+            undo.callback(self._pool.free)
+            self._slots = Slots(self._make_slot, self._free_slot)
+            undo.callback(self._slots.close)
+            profile = bundle.interface.profile
+            best = bundle.interface.input_shapes(profile.batch[1], profile.height[1], profile.width[1])
+            with self._slots.lease(best) as slot:
+                slot.prepare(self._pool)
+            undo.pop_all()
 
-    def _runtime_config(self) -> tuple[Any, Any]:
-        config = self._engine.create_runtime_config()
-        cache = config.create_runtime_cache()
-        if self._cache_path.is_file():
-            # A cache of another driver or GPU is rejected by the library, which then compiles again.
-            cache.deserialize(self._cache_path.read_bytes())
-        config.set_runtime_cache(cache)
-        return config, cache
+    @property
+    def memory(self) -> Memory:
+        """Bytes that are held now, besides the weights."""
+        return self._slots.memory() + Memory(self._pool.size, 0, 0)
 
-    def run(self, inputs: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    def run(self, inputs: Mapping[str, NDArray[np.uint8]], size: Shape | None = None) -> NDArray[np.uint8]:
         """As `Backend.run`.
 
         Raises:
-            BackendError: if the engine does not take this shape, or its execution fails.
+            BackendError: if the engine does not take this shape, its execution fails, or it was closed.
         """
-        composite: NDArray[np.uint8] = self.run_tensors(inputs)["composite"]
+        composite: NDArray[np.uint8] = self.run_tensors(inputs, size)["composite"]
         return composite
 
-    def run_tensors(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def run_tensors(self, inputs: Mapping[str, NDArray[Any]], size: Shape | None = None) -> dict[str, NDArray[Any]]:
         """Run the engine on its own tensors: all inputs by name to all outputs by name; also for `--io tensor`.
 
         Raises:
             BackendError: as `run`.
         """
-        with self._lock:
-            if self._engine is None:
-                raise BackendError("this Inpainter was closed")
-            self._device.set_current()
-            shaped = self._shaped_for(inputs)
-            if shaped.graph is not None:
-                shaped.graph.launch(self._stream)
-            elif shaped.calls == 0 or not self._capture(shaped):
-                self._enqueue(shaped, self._stream)
-            shaped.calls += 1
-            self._stream.sync()
-            return {name: np.array(shaped.bindings[name].array) for name in self._outputs}
+        with library_errors(f"{self.name}: running"), self._slots.lease(padded_shapes(inputs, size)) as slot:
+            for name, value in inputs.items():
+                slot.bindings[name].write(value)
+            self.enqueue(slot, self._copy_inputs, self._copy_outputs)
+            slot.done.sync()
+            corner = () if size is None else inputs["image"].shape[:3]
+            return {name: slot.bindings[name].read(corner) for name in self._outputs}
+
+    def enqueue(self, slot: Slot, copy_in: Copy, copy_out: Copy) -> None:
+        """Copies in, network and copies out of a leased slot, each on its stream; `slot.done` tells when they are."""
+        with self._lock, current(self._device):
+            try:
+                if slot.used:
+                    self._copy_in.wait(slot.done)
+                copy_in(slot, self._copy_in)
+                self._copy_in.record(slot.copied)
+                self._compute.wait(slot.copied)
+                slot.prepare(self._pool)
+                self._execute(slot)
+                self._compute.record(slot.executed)
+                self._copy_out.wait(slot.executed)
+                copy_out(slot, self._copy_out)
+                self._copy_out.record(slot.done)
+                slot.used = True
+            except BaseException:
+                self._settle()  # what was enqueued may use the slot's memory, which goes
+                raise
+
+    def _execute(self, slot: Slot) -> None:
+        if self._engine.has_own_graphs or not slot.launch(self._compute, self._device, self.name):
+            slot.execute(self._compute, self.name)
+        slot.warm = True
+
+    @contextlib.contextmanager
+    def lease(self, shapes: Mapping[str, Shape]) -> Iterator[Slot]:
+        """A slot for a call that brings its own copies, see `frames`."""
+        with library_errors(f"{self.name}: running"), self._slots.lease(shapes) as slot:
+            yield slot
 
     def time_parts(self, inputs: Mapping[str, NDArray[Any]], rounds: int) -> dict[str, list[float]]:
         """Seconds of copies in, network and copies out, by events of the device, for each of some runs.
@@ -148,117 +136,96 @@ class TensorRTBackend:
 
         timed = EventOptions(timing_enabled=True)
         seconds: dict[str, list[float]] = {"host to device": [], "compute": [], "device to host": []}
-        with self._lock:
-            if self._engine is None:
-                raise BackendError("this Inpainter was closed")
-            self._device.set_current()
-            shaped = self._shaped_for(inputs)
-            for _ in range(rounds):
-                marks = [self._stream.record(options=timed)]
-                for part in (self._copy_in, self._execute, self._copy_out):
-                    part(shaped, self._stream)
-                    marks.append(self._stream.record(options=timed))
-                self._stream.sync()
-                for name, start, end in zip(seconds, marks, marks[1:], strict=False):
-                    seconds[name].append((end - start) / 1000)  # events are in milliseconds
+        parts = (self._copy_inputs, lambda slot, _: self._execute(slot), self._copy_outputs)
+        with library_errors(f"{self.name}: timing"), self._slots.lease(padded_shapes(inputs, None)) as slot:
+            for name, value in inputs.items():
+                slot.bindings[name].write(value)
+            with self._lock, current(self._device):
+                slot.prepare(self._pool)
+                if slot.used:
+                    self._compute.wait(slot.done)
+                for _ in range(rounds):
+                    marks = [self._compute.record(options=timed)]
+                    for part in parts:
+                        part(slot, self._compute)
+                        marks.append(self._compute.record(options=timed))
+                    self._compute.sync()
+                    for name, start, end in zip(seconds, marks, marks[1:], strict=False):
+                        seconds[name].append((end - start) / 1000)  # events are in milliseconds
         return seconds
 
     def close(self) -> None:
-        """As `Backend.close`; stores the runtime cache of TensorRT-RTX."""
-        with self._lock:
-            if self._engine is None:
-                return
-            self._store_cache()
-            for shaped in self._shaped.values():
-                shaped.close(self._stream)
-            self._shaped.clear()
-            # The order the libraries want: contexts, engine, runtime.
-            self._config = self._cache = None
-            self._engine = None
-            self._runtime = None
-            self._stream.sync()
-            self._stream.close()
+        """As `Backend.close`; stores the runtime cache of TensorRT-RTX.
 
-    def _shaped_for(self, inputs: Mapping[str, NDArray[Any]]) -> _Shaped:
-        """The buffers of these shapes, with the inputs in their host memory."""
-        key = inputs["image"].shape
-        shaped = self._shaped.get(key) or self._prepare({name: value.shape for name, value in inputs.items()})
-        self._shaped.move_to_end(key)
-        for name, value in inputs.items():
-            shaped.bindings[name].array[...] = value
-        return shaped
+        Raises:
+            BackendError: if something could not be freed; the rest is.
+        """
+        with library_errors(f"{self.name}: closing"), contextlib.ExitStack() as stack:
+            stack.callback(self._close_engine)
+            if not self._slots.close():
+                stack.pop_all()
 
-    def _prepare(self, shapes: dict[str, Shape]) -> _Shaped:
-        arguments = () if self._config is None else (self._config,)
-        context = self._engine.create_execution_context(*arguments)
-        if context is None:
-            raise BackendError(f"{self.name}: no execution context for {shapes['image']}; too little GPU memory?")
-        for name, shape in shapes.items():
-            if not context.set_input_shape(name, shape):
-                raise BackendError(f"{self.name}: the engine does not take {name} of shape {shape}")
-        inputs = tuple(shapes)
-        shapes = shapes | {name: tuple(context.get_tensor_shape(name)) for name in self._outputs}
-        while len(self._shaped) >= SHAPES_KEPT:
-            self._shaped.popitem(last=False)[1].close(self._stream)
-        shaped = _Shaped(context, {name: self._allocate(shape) for name, shape in shapes.items()}, inputs)
-        for name, binding in shaped.bindings.items():
-            context.set_tensor_address(name, int(binding.device.handle))
-        self._shaped[shapes["image"]] = shaped
-        return shaped
+    def _close_engine(self) -> None:
+        with (
+            self._lock, self._current_if_possible(), contextlib.ExitStack() as stack,  # last in, first out
+        ):  # fmt: skip
+            for stream in self._streams:
+                stack.callback(stream.close)
+            stack.callback(self._engine.close)
+            stack.callback(self._engine.store_cache)
+            stack.callback(self._pool.free)
 
-    def _allocate(self, shape: Shape) -> _Binding:
-        from cuda.core import LegacyPinnedMemoryResource  # only with a GPU
+    def _make_slot(self, shapes: Mapping[str, Shape]) -> Slot:
+        with self._lock, current(self._device), contextlib.ExitStack() as undo:
+            context = self._engine.create_context()
+            if context is None:
+                raise BackendError(f"{self.name}: no execution context for {shapes['image']}; too little GPU memory?")
+            for name, shape in shapes.items():
+                if not context.set_input_shape(name, shape):
+                    raise BackendError(f"{self.name}: the engine does not take {name} of shape {shape}")
+            all_shapes = dict(shapes) | {name: tuple(context.get_tensor_shape(name)) for name in self._outputs}
+            bindings = {}
+            for name, shape in all_shapes.items():
+                bindings[name] = Binding(name, shape, self._dtype, self._device, self._copy_in)
+                undo.callback(bindings[name].close, self._copy_in)
+                context.set_tensor_address(name, int(bindings[name].device.handle))
+            events = []
+            for _ in range(3):
+                events.append(self._device.create_event())
+                undo.callback(events[-1].close)
+            self._copy_in.sync()  # the memory is there for the other streams, too
+            slot = Slot(context, bindings, tuple(shapes), events)
+            undo.pop_all()
+        return slot
 
-        size = math.prod(shape) * self._dtype.itemsize
-        pinned = LegacyPinnedMemoryResource().allocate(size)
-        # The array borrows the memory; the binding keeps both together.
-        memory = (ctypes.c_uint8 * size).from_address(int(pinned.handle))
-        array = np.ctypeslib.as_array(memory).view(self._dtype).reshape(shape)
-        return _Binding(self._device.allocate(size, stream=self._stream), pinned, array)
+    def _free_slot(self, slot: Slot) -> None:
+        with self._lock, self._current_if_possible():
+            self._settle()
+            slot.close(self._copy_in)
 
-    def _enqueue(self, shaped: _Shaped, stream: Any) -> None:
-        """Copies in, network, copy out; `stream` is a stream, or a graph builder that captures them."""
-        self._copy_in(shaped, stream)
-        self._execute(shaped, stream)
-        self._copy_out(shaped, stream)
+    @contextlib.contextmanager
+    def _current_if_possible(self) -> Iterator[None]:
+        """For freeing, which must go on whatever fails."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(Exception):
+                stack.enter_context(current(self._device))
+            yield
 
-    def _copy_in(self, shaped: _Shaped, stream: Any) -> None:
-        for name in shaped.inputs:
-            shaped.bindings[name].device.copy_from(shaped.bindings[name].pinned, stream=stream)
+    def _settle(self) -> None:
+        """Wait for all streams, whatever they say: what ran on them must not use memory that goes."""
+        for stream in self._streams:
+            with contextlib.suppress(Exception):
+                stream.sync()
 
-    def _execute(self, shaped: _Shaped, stream: Any) -> None:
-        handle = getattr(stream, "stream", stream).handle
-        if not shaped.context.execute_async_v3(int(handle)):
-            raise BackendError(
-                f"{self.name}: the engine failed to run on images of shape {shaped.bindings['image'].array.shape}"
-            )
+    def _copy_inputs(self, slot: Slot, stream: Any) -> None:
+        for name in slot.inputs:
+            slot.bindings[name].device.copy_from(slot.bindings[name].pinned, stream=stream)
 
-    def _copy_out(self, shaped: _Shaped, stream: Any) -> None:
+    def _copy_outputs(self, slot: Slot, stream: Any) -> None:
         for name in self._outputs:
-            shaped.bindings[name].device.copy_to(shaped.bindings[name].pinned, stream=stream)
+            slot.bindings[name].device.copy_to(slot.bindings[name].pinned, stream=stream)
 
-    def _capture(self, shaped: _Shaped) -> bool:
-        """Capture a graph and launch it; False where this network cannot be captured."""
-        capturable = getattr(shaped.context, "is_stream_capturable", None)
-        if capturable is not None and not capturable(int(self._stream.handle)):
-            return False
-        builder = self._stream.create_graph_builder()
-        builder.begin_building("thread_local")
-        try:
-            self._enqueue(shaped, builder)
-        finally:
-            builder.end_building()
-        shaped.graph = builder.complete()
-        builder.close()
-        shaped.graph.launch(self._stream)
-        return True
 
-    def _store_cache(self) -> None:
-        if self._cache is None:
-            return
-        content = bytes(self._cache.serialize())
-        temporary = Path(f"{self._cache_path}.{os.getpid()}")
-        # A bundle on a read-only disk works without a cache: the next start compiles again.
-        with contextlib.suppress(OSError):
-            temporary.write_bytes(content)
-            temporary.replace(self._cache_path)
+def padded_shapes(inputs: Mapping[str, NDArray[Any]], size: Shape | None) -> dict[str, Shape]:
+    """The shapes that the network runs at: those of the inputs, or with (N,H,W) of `size`."""
+    return {name: value.shape if size is None else (*size, *value.shape[3:]) for name, value in inputs.items()}

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from ...runtime.command import DeviceOption
+from ...runtime.command import Device
 from ...runtime.console import command_line, print_json, say
 from ...runtime.errors import UsageError
 
@@ -38,7 +38,7 @@ def inpaint_page(
     max_upload: Annotated[float, typer.Option(help="MiB of one file; larger ones are refused.", min=0.01)] = 64,
     waiting: Annotated[int, typer.Option(help="Requests that may wait; more are told to come back.", min=1)] = 16,
     at_once: Annotated[int, typer.Option(help="Requests that run at the same time.", min=1)] = 2,
-    device: Annotated[DeviceOption, typer.Option(help="Where to run.")] = DeviceOption.AUTO,
+    device: Device = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads; 0 = all.", min=0)] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print address and backends as JSON on standard output when ready.")
@@ -65,7 +65,7 @@ def inpaint_page(
         from ...runtime import Inpainter  # the backend loads only where it is used
         from .blocks import make_page
 
-        inpainters = {name: stack.enter_context(Inpainter(path, device.value, threads)) for name, path in named.items()}
+        inpainters = {name: stack.enter_context(Inpainter(path, device, threads)) for name, path in named.items()}
         for name, inpainter in inpainters.items():
             say(f"{name}: {inpainter.backend}")
         page = make_page(inpainters, limits)

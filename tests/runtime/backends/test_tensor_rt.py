@@ -1,10 +1,14 @@
-"""The TensorRT backend without a GPU: its use of the libraries, on stand-ins with the real classes' names and memory.
+"""The TensorRT backend without a GPU, on stand-ins for driver, `cuda-core` and libraries.
 
-What runs on a GPU is proven by `test_gpu.py` alone; here are its order of calls, its one graph for each shape, and
-that every attribute it uses exists in the installed libraries.
+What runs on a GPU is proven by `test_gpu.py` only; here are the order of work on its streams, its memory, its graphs,
+every failure of every call, and that every attribute it uses exists in the installed libraries.
 """
 
-import ctypes
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,248 +16,436 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inpaintrt.runtime import Bundle
-from inpaintrt.runtime.backends import tensor_rt
-from inpaintrt.runtime.backends.tensor_rt import SHAPES_KEPT, TensorRTBackend
-from inpaintrt.runtime.bundle import Artifact
+from inpaintrt.runtime import Inpainter
+from inpaintrt.runtime.backends import choice, engine as engines, gpu
+from inpaintrt.runtime.backends.memory import Memory
+from inpaintrt.runtime.backends.slots import SHAPES_KEPT
+from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend
+from inpaintrt.runtime.bundle import Artifact, Bundle, DeployedInterface, Profile, commit, describe_file, lock, stage
 from inpaintrt.runtime.errors import BackendError
 
+from .stand_ins import Buffer, Device, Driver, Library, Machine
 
-class Buffer:
-    """Memory with a handle, as `cuda.core.Buffer`."""
-
-    def __init__(self, size: int):
-        self.memory = np.zeros(size, np.uint8)
-        self.handle = self.memory.ctypes.data
-        self.closed = False
-
-    def copy_from(self, other: "Buffer", *, stream: "Stream") -> None:
-        stream.do(lambda: self.memory.__setitem__(slice(None), other.memory))
-
-    def copy_to(self, other: "Buffer", *, stream: "Stream") -> None:
-        other.copy_from(self, stream=stream)
-
-    def close(self, stream: Any = None) -> None:
-        self.closed = True
-
-
-class Stream:
-    """Runs at once; a graph builder records instead."""
-
-    handle = 1
-
-    def __init__(self) -> None:
-        self.log: list[str] = []
-
-    def do(self, work: Any) -> None:
-        work()
-
-    def sync(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.log.append("stream closed")
-
-    def create_graph_builder(self) -> "Builder":
-        return Builder(self)
-
-
-class Builder:
-    """Records work, as `cuda.core.graph.GraphBuilder`."""
-
-    def __init__(self, stream: Stream):
-        self.stream = SimpleNamespace(handle=2)
-        self.owner = stream
-        self.work: list[Any] = []
-
-    def do(self, work: Any) -> None:
-        self.work.append(work)
-
-    def begin_building(self, mode: str) -> None:
-        self.owner.log.append(f"capture {mode}")
-
-    def end_building(self) -> None:
-        self.owner.log.append("captured")
-
-    def complete(self) -> Any:
-        return SimpleNamespace(launch=self.launch, close=lambda: self.owner.log.append("graph closed"))
-
-    def launch(self, stream: Stream) -> None:
-        stream.log.append("launch")
-        for work in self.work:
-            work()
-
-    def close(self) -> None:
-        pass
-
-
-class Context:
-    """Inverts the holes of an image of at most 64 pixels a side."""
-
-    recorder: Any = None
-
-    def __init__(self, library: "Library"):
-        self.library = library
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.addresses: dict[str, int] = {}
-
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-        self.shapes[name] = tuple(shape)
-        return max(shape) <= 64
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self.shapes["image"]
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
-
-    def is_stream_capturable(self, stream: int) -> bool:
-        return self.library.capturable
-
-    def execute_async_v3(self, stream: int) -> bool:
-        if self.library.fails:
-            return False
-        # What is captured runs at each launch; the stand-in has no stream to hook into, so it runs now as well.
-        self.library.executions += 1
-        image, mask = (self._array(name, self.shapes[name]) for name in ("image", "mask"))
-        self._array("composite", self.shapes["image"])[...] = np.where(mask[..., None] != 0, 255 - image, image)
-        return True
-
-    def _array(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        size = int(np.prod(shape))
-        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(self.addresses[name])).reshape(shape)
-
-
-class Library:
-    """Stands for the module `tensorrt` or `tensorrt_rtx`."""
-
-    __version__ = "1.0"
-    Logger = type("Logger", (), {"ERROR": 1, "__init__": lambda *_: None})
-
-    def __init__(self) -> None:
-        self.capturable, self.fails, self.loads, self.executions = False, False, True, 0
-        self.cache = SimpleNamespace(serialize=lambda: b"compiled", deserialize=self.read_cache)
-        self.read: list[bytes] = []
-        self.contexts = 0
-
-    def read_cache(self, content: bytes) -> None:
-        self.read.append(content)
-
-    def Runtime(self, logger: Any) -> Any:  # noqa: N802 - the library's name
-        return SimpleNamespace(deserialize_cuda_engine=lambda content: self.engine() if self.loads else None)
-
-    def engine(self) -> Any:
-        config = SimpleNamespace(create_runtime_cache=lambda: self.cache, set_runtime_cache=lambda cache: None)
-        return SimpleNamespace(create_runtime_config=lambda: config, create_execution_context=self.context)
-
-    def context(self, config: Any = None) -> Context:
-        self.contexts += 1
-        return Context(self)
+BEST = 16 * 16 * 3
 
 
 @pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> Library:
-    made, stream = Library(), Stream()
-    device = SimpleNamespace(
-        create_stream=lambda: stream, set_current=lambda: None, allocate=lambda size, stream: Buffer(size)
-    )
-    made.stream = stream  # type: ignore[attr-defined]
-    monkeypatch.setattr(tensor_rt, "load_library", lambda _: made)
-    monkeypatch.setattr(tensor_rt, "open_device", lambda _: device)
+def machine() -> Machine:
+    return Machine()
+
+
+@pytest.fixture
+def library(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Library:
     core = pytest.importorskip("cuda.core")
-    monkeypatch.setattr(core, "LegacyPinnedMemoryResource", lambda: SimpleNamespace(allocate=Buffer))
+    made = Library(machine)
+    monkeypatch.setattr(engines, "load_library", lambda _: made)
+    monkeypatch.setattr(choice, "load_library", lambda _: made)
+    monkeypatch.setattr(gpu, "driver", lambda: Driver(machine))
+    devices = SimpleNamespace(get_all_devices=lambda: [Device(machine, n) for n in range(machine.devices)])
+    monkeypatch.setattr(core, "Device", lambda number: Device(machine, number))
+    core.Device.get_all_devices = devices.get_all_devices
+
+    def allocate(size: int) -> Buffer:
+        machine.called("LegacyPinnedMemoryResource.allocate")
+        return Buffer(machine, size, "PinnedBuffer")
+
+    monkeypatch.setattr(core, "LegacyPinnedMemoryResource", lambda: SimpleNamespace(allocate=allocate))
     return made
 
 
-def engine_of(bundle: Bundle, backend: str) -> Artifact:
-    from inpaintrt.runtime import bundle as bundles
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """A bundle of engines only; best 16x16, up to 64x64 in batches of up to 4."""
+    profile = Profile((1, 1, 4), (8, 16, 64), (8, 16, 64))
+    interface = DeployedInterface("image", 8, profile, ("image", "mask"), ("composite",))
+    made = Bundle(tmp_path / "places", {}, {}, interface, (artifact("tensorrt"), artifact("tensorrt-rtx")))
+    folder = made.path / "engines"
+    with stage(folder, "a", b"tensorrt") as one, stage(folder, "b", b"tensorrt-rtx") as two, lock(made.path):
+        commit(made, {made.artifacts[0].path: one, made.artifacts[1].path: two})
+    return made
 
-    path = bundle.path / "engines" / "x.engine"
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(b"an engine")
-    return bundles.describe_file(
-        b"an engine", "engines/x.engine", "engine", "fp16", backend=backend, backend_version="1.0", target="sm89"
-    )
+
+def artifact(backend: str) -> Artifact:
+    return describe_file(
+        backend.encode(), f"engines/{backend}.engine", "engine", "fp16",
+        backend=backend, backend_version="1.0", target="sm89",
+    )  # fmt: skip
 
 
-def pair(side: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def open_backend(bundle: Bundle, backend: str = "tensorrt") -> TensorRTBackend:
+    return TensorRTBackend(bundle, artifact(backend))
+
+
+def pair(side: int, seed: int = 0, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8), rng.integers(0, 2, (1, side, side), dtype=np.uint8)
+    image = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    return image, rng.integers(0, 2, (count, side, side), dtype=np.uint8)
 
 
 def feed(side: int, seed: int = 0) -> dict[str, np.ndarray]:
     return dict(zip(("image", "mask"), pair(side, seed), strict=True))
 
 
+def filled(inputs: dict[str, np.ndarray]) -> np.ndarray:
+    return np.where(inputs["mask"][..., None] != 0, 255 - inputs["image"], inputs["image"])
+
+
+def check(backend: TensorRTBackend, side: int, seed: int) -> None:
+    inputs = feed(side, seed)
+    assert (backend.run(inputs) == filled(inputs)).all()
+
+
 @pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
-def test_every_call_fills_its_own_picture(bundle: Bundle, library: Library, backend: str) -> None:
-    runner = TensorRTBackend(bundle, engine_of(bundle, backend))
+@pytest.mark.parametrize("capturable", [True, False])
+def test_every_call_fills_its_own_image(
+    bundle: Bundle, library: Library, machine: Machine, backend: str, capturable: bool
+) -> None:
+    library.capturable = capturable
+    runner = open_backend(bundle, backend)
     for seed in range(4):
-        for side in (16, 32):
-            image, mask = pair(side, seed)
-            assert (
-                runner.run({"image": image, "mask": mask}) == np.where(mask[..., None] != 0, 255 - image, image)
-            ).all()
-    assert library.contexts == 2  # one for each shape
+        for side in (16, 32, 8):
+            check(runner, side, seed)
     runner.close()
     runner.close()
+    assert machine.left_open() == []
+    assert machine.context == "the caller's"
+    with pytest.raises(BackendError, match="this Inpainter was closed"):
+        runner.run(feed(16))
 
 
-def test_a_graph_is_captured_at_the_second_call_and_replayed(bundle: Bundle, library: Library) -> None:
+def test_a_graph_is_captured_at_the_second_call_and_replayed(
+    bundle: Bundle, library: Library, machine: Machine
+) -> None:
     library.capturable = True
-    runner = TensorRTBackend(bundle, engine_of(bundle, "tensorrt"))
+    runner = open_backend(bundle)
     for seed in range(4):
-        runner.run(feed(16, seed))
-    assert library.stream.log == ["capture thread_local", "captured", "launch", "launch", "launch"]  # type: ignore[attr-defined]
+        check(runner, 16, seed)
+    assert machine.calls.count("GraphBuilder.begin_building") == 1
+    assert machine.calls.count("Graph.launch") == 3
+    assert machine.calls.count("Context.execute_async_v3") == 2  # the plain run, and the captured one
+
+
+@pytest.mark.parametrize(
+    "step", ["begin_building", "end_building", "complete", "close"]
+)  # `end_building` raises where another thread synchronised the device
+def test_a_failed_capture_costs_speed_and_is_said_once(
+    bundle: Bundle, library: Library, machine: Machine, step: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    library.capturable = True
+    runner = open_backend(bundle)
+    check(runner, 16, 0)
+    machine.fail = f"GraphBuilder.{step}"
+    with caplog.at_level(logging.WARNING, "inpaintrt"):
+        for seed in range(5):
+            check(runner, 16, seed)
+    captures = machine.calls.count("GraphBuilder.begin_building")
+    assert captures == 1
+    if step != "close":
+        assert [r.getMessage().split(":")[:2] for r in caplog.records] == [
+            ["tensorrt fp16", " no CUDA graph for (1, 16, 16, 3)"]
+        ]
+        assert "Graph.launch" not in machine.calls
+    check(runner, 32, 0)
     runner.close()
-    assert library.stream.log[-2:] == ["graph closed", "stream closed"]  # type: ignore[attr-defined]
+    assert machine.left_open() == []
 
 
-def test_old_shapes_are_freed(bundle: Bundle, library: Library) -> None:
-    runner = TensorRTBackend(bundle, engine_of(bundle, "tensorrt"))
-    sides = list(range(8, 8 + SHAPES_KEPT + 2))
-    first = None
-    for side in sides:
-        runner.run(feed(side))
-        first = first or runner._shaped[1, 8, 8, 3]
-    assert len(runner._shaped) == SHAPES_KEPT
-    assert all(binding.device.closed and binding.pinned.closed for binding in first.bindings.values())
+def test_tensorrt_rtx_uses_its_own_graphs_and_compiles_at_once(
+    bundle: Bundle, library: Library, machine: Machine
+) -> None:
+    library.capturable = True
+    runner = open_backend(bundle, "tensorrt-rtx")
+    for seed in range(4):
+        check(runner, 16, seed)
+    assert library.config.cuda_graph_strategy == "whole graph"
+    assert library.config.dynamic_shapes_kernel_specialization_strategy == "eager"
+    assert "GraphBuilder.begin_building" not in machine.calls
+    runner.close()
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
+def test_all_shapes_share_one_pool_of_the_largest(
+    bundle: Bundle, library: Library, machine: Machine, backend: str
+) -> None:
+    library.capturable = True
+    runner = open_backend(bundle, backend)
+    assert library.strategies[0] == "user managed"
+    assert runner.memory == Memory(BEST, BEST * 7 // 3, BEST * 7 // 3)
+    for side in (16, 32, 64, 16):  # the pool moves, and what was captured with the old one goes
+        for seed in range(3):
+            check(runner, side, seed)
+    assert runner.memory.activations == 64 * 64 * 3
+    assert len([each for each in machine.opened if each.kind == "Buffer" and not each.closed]) == 3 * 3 + 1
+    runner.close()
+
+
+def test_old_shapes_are_freed(bundle: Bundle, library: Library, machine: Machine) -> None:
+    runner = open_backend(bundle)
+    for side in range(16, 16 + SHAPES_KEPT + 2):
+        check(runner, side, 0)
+    assert len([each for each in machine.opened if each.kind == "PinnedBuffer" and not each.closed]) == 3 * SHAPES_KEPT
+    check(runner, 16, 1)
+    runner.close()
+    assert machine.left_open() == []
+
+
+def test_an_image_is_written_once_into_pinned_memory_and_read_once(
+    bundle: Bundle, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, mask = pair(16, count=4)
+    mask[:, 0, 0] = 1
+    made: list[str] = []
+
+    def noted(name: str, array: np.ndarray) -> np.ndarray:
+        if array.nbytes >= image.nbytes:
+            made.append(name)
+        return array
+
+    for name in ("zeros", "ones", "full", "array", "ascontiguousarray", "copy"):
+        function = getattr(np, name)
+        monkeypatch.setattr(np, name, lambda *a, name=name, f=function, **k: noted(name, f(*a, **k)))
+    with Inpainter(bundle.path, "cuda") as inpaint:
+        made.clear()
+        result = inpaint(image, mask)
+    assert (result == filled({"image": image, "mask": mask})).all()
+    assert made == ["array"]  # the result; the inputs went into pinned memory as they were
+
+
+@pytest.mark.parametrize("sides", [(9, 20), (20, 9), (16, 24), (9, 9)])
+def test_padding_counts_as_hole_whatever_was_there_before(
+    bundle: Bundle, library: Library, sides: tuple[int, int]
+) -> None:
+    backend = open_backend(bundle)
+    seen: list[np.ndarray] = []
+    with Inpainter(bundle.path, "cuda") as inpaint:
+        for seed in range(2):
+            image, mask = (array[0, : sides[0], : sides[1]] for array in pair(24, seed))
+            assert (inpaint(image, mask) == filled({"image": image, "mask": mask})).all()
+            slot = next(iter(inpaint._backend._slots._of.values()))[-1]  # type: ignore[attr-defined]
+            seen += [slot.bindings["mask"].array]
+            check(backend, 24, seed)
+    for size in (sides, (24, 24), sides):
+        image, mask = (array[:, : size[0], : size[1]] for array in pair(24))
+        backend.run({"image": image, "mask": mask}, (1, 24, 24))
+        binding = backend._slots._of[1, 24, 24, 3][0].bindings
+        assert binding["mask"].array[0, size[0] :].all()
+        assert binding["mask"].array[0, :, size[1] :].all()
+        assert not binding["image"].array[0, size[0] :].any()
+
+
+def test_threads_and_streams_get_their_own_images(bundle: Bundle, library: Library, machine: Machine) -> None:
+    library.capturable = True
+    pairs = [[array[0] for array in pair(16 + 8 * (seed % 2), seed)] for seed in range(24)]
+    expected = [np.where(mask[..., None] != 0, 255 - image, image) for image, mask in pairs]
+    with Inpainter(bundle.path, "cuda") as inpaint:
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(lambda pair: inpaint(*pair), pairs))
+        streamed = list(inpaint.map(pairs, ahead=3))
+    for result in (found, streamed):
+        assert all((a == b).all() for a, b in zip(expected, result, strict=True))
+    assert machine.left_open() == []
+
+
+def test_the_second_image_is_copied_before_the_first_is_done(bundle: Bundle, library: Library) -> None:
+    runner = open_backend(bundle)
+    first = feed(16, 1)
+    with runner.lease({name: value.shape for name, value in first.items()}) as slot:
+        for name, value in first.items():
+            slot.bindings[name].write(value)
+        runner.enqueue(slot, runner._copy_inputs, runner._copy_outputs)
+        check(runner, 16, 2)  # another set of buffers, while the first one is still at work
+        slot.done.sync()
+        assert (slot.bindings["composite"].read(()) == filled(first)).all()
+    runner.close()
+
+
+def test_closing_waits_for_the_calls_that_run(bundle: Bundle, library: Library, machine: Machine) -> None:
+    runner = open_backend(bundle)
+    with runner.lease({"image": (1, 16, 16, 3), "mask": (1, 16, 16)}):
+        closing = threading.Thread(target=runner.close)
+        closing.start()
+        closing.join(0.05)
+        assert closing.is_alive()
+        assert "Buffer.close" not in machine.calls
+    closing.join(5)
+    assert machine.left_open() == []
 
 
 def test_the_runtime_cache_lies_beside_the_engine(bundle: Bundle, library: Library) -> None:
-    TensorRTBackend(bundle, engine_of(bundle, "tensorrt-rtx")).close()
-    assert (bundle.path / "engines" / "x.engine.cache").read_bytes() == b"compiled"
-    TensorRTBackend(bundle, engine_of(bundle, "tensorrt-rtx")).close()
+    open_backend(bundle, "tensorrt-rtx").close()
+    assert (bundle.path / "engines" / "tensorrt-rtx.engine.cache").read_bytes() == b"compiled"
+    open_backend(bundle, "tensorrt-rtx").close()
     assert library.read == [b"compiled"]
 
 
 def test_failures_are_errors_with_the_engine_named(bundle: Bundle, library: Library) -> None:
-    runner = TensorRTBackend(bundle, engine_of(bundle, "tensorrt"))
+    runner = open_backend(bundle)
     with pytest.raises(BackendError, match=r"does not take image of shape \(1, 65, 65, 3\)"):
         runner.run(feed(65))
     library.fails = True
     with pytest.raises(BackendError, match=r"failed to run on images of shape \(1, 16, 16, 3\)"):
         runner.run(feed(16))
+    library.fails = False
+    check(runner, 16, 0)
     library.loads = False
-    with pytest.raises(BackendError, match=r"cannot load engines/x\.engine, built by version 1\.0 for sm89"):
-        TensorRTBackend(bundle, engine_of(bundle, "tensorrt"))
+    with pytest.raises(BackendError, match=r"cannot load engines/tensorrt\.engine, built by version 1\.0 for sm89"):
+        open_backend(bundle)
+
+
+def test_too_little_memory_shows_at_opening_and_the_next_backend_is_tried(
+    bundle: Bundle, library: Library, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.makes_contexts = False
+    with pytest.raises(BackendError, match=r"tensorrt: .*too little GPU memory.*tensorrt-rtx: .*too little GPU"):
+        Inpainter(bundle.path, "cuda")
+    assert machine.left_open() == []
+    library.makes_contexts = True
+    context = library._context
+    monkeypatch.setattr(library, "_context", lambda given: None if given == "user managed" else context(given))
+    with Inpainter(bundle.path, "cuda") as inpaint:
+        assert inpaint.backend.name == "tensorrt-rtx fp16"
+    machine.free_memory = 100
+    with pytest.raises(BackendError, match="OUT_OF_MEMORY"):
+        Inpainter(bundle.path, "cuda")
+    assert machine.left_open() == []
+
+
+def test_the_gpu_can_be_chosen(bundle: Bundle, library: Library, machine: Machine) -> None:
+    machine.devices = 2
+    with Inpainter(bundle.path, "cuda:1") as inpaint:
+        assert inpaint._backend.device_id == 1  # type: ignore[attr-defined]
+        image, mask = pair(16)
+        assert (inpaint(image, mask) == filled({"image": image, "mask": mask})).all()
+    with pytest.raises(BackendError, match="there is no GPU cuda:2; this machine has 2, counted from cuda:0"):
+        Inpainter(bundle.path, "cuda:2")
+    machine.driver_version = 12080
+    with pytest.raises(BackendError, match=r"the NVIDIA driver is for CUDA 12\.8; .* need driver R580 or later"):
+        Inpainter(bundle.path, "cuda")
+    machine.driver_version = 13000
+    assert machine.context == "the caller's"
+    assert machine.left_open() == []
+
+
+def test_all_gpus_share_a_stream_of_images(bundle: Bundle, library: Library, machine: Machine) -> None:
+    machine.devices = 3
+    pairs = [[array[0] for array in pair(16, seed)] for seed in range(12)]
+    with Inpainter(bundle.path, "cuda:all") as inpaint:
+        assert inpaint.backend.name == "3 x tensorrt fp16"
+        assert inpaint.memory == Memory(3 * BEST, 7 * BEST, 7 * BEST)
+        for (image, mask), result in zip(pairs, inpaint.map(pairs, ahead=6), strict=True):
+            assert (result == np.where(mask[..., None] != 0, 255 - image, image)).all()
+    assert machine.left_open() == []
+
+
+def test_an_engine_for_another_gpu_of_that_capability_does_not_fit(bundle: Bundle, library: Library) -> None:
+    from dataclasses import replace
+
+    other = replace(artifact("tensorrt"), details={"gpu": "NVIDIA L4"})
+    with pytest.raises(BackendError, match=r"are for sm89 \(NVIDIA L4\) by .*; this machine has sm89 \(Stand-in 0\)"):
+        choice.fitting_engines([other], "tensorrt")
+    mine = replace(other, details={"gpu": "Stand-in 0"})
+    assert choice.fitting_engines([other, mine], "tensorrt") == [mine]
+
+
+def session(bundle: Bundle, machine: Machine, backend: str, attempt: Callable[[Callable[[], Any]], None]) -> None:
+    """Opening, plain runs, a capture, replays, a larger shape, eviction and closing; each step through `attempt`."""
+    runners: list[TensorRTBackend] = []
+    attempt(lambda: runners.append(open_backend(bundle, backend)))
+    if not runners:
+        return
+    for seed, side in enumerate((16, 16, 16, 32, 32, 16, 8, 24, 40, 16)):
+        attempt(lambda seed=seed, side=side: check(runners[0], side, seed))  # type: ignore[misc]
+    attempt(runners[0].close)
+    assert machine.left_open() == []
+    assert machine.context == "the caller's" or machine.calls[-1] == "cuCtxSetCurrent"
+
+
+def calls_of_a_session(backend: str) -> Iterator[tuple[str, str, int]]:
+    """Every call of every kind that `session` makes: known from the names, checked by the test below."""
+    once = ["cuCtxGetCurrent", "cuCtxSetCurrent", "Device.set_current", "Device.create_stream", "Device.create_event",
+            "Device.allocate", "LegacyPinnedMemoryResource.allocate", "Runtime", "Runtime.deserialize_cuda_engine",
+            "Engine.create_execution_context", "Context.set_input_shape", "Context.set_device_memory",
+            "Context.update_device_memory_size_for_shapes", "Context.execute_async_v3", "Buffer.copy_from",
+            "Buffer.copy_to", "Buffer.close", "PinnedBuffer.close", "Event.sync", "Event.close", "Stream.sync",
+            "Stream.record", "Stream.wait", "Stream.close"]  # fmt: skip
+    rtx = ["Engine.create_runtime_config", "RuntimeCache.serialize"]
+    ours = ["Context.is_stream_capturable", "Stream.create_graph_builder", "GraphBuilder.begin_building",
+            "GraphBuilder.end_building", "GraphBuilder.complete", "GraphBuilder.close", "Graph.launch",
+            "Graph.close"]  # fmt: skip
+    for name, at in itertools.product(once + (rtx if backend == "tensorrt-rtx" else ours), (0, 1, 5, 17)):
+        yield backend, name, at
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
+def test_every_call_that_is_made_is_one_that_fails_below(
+    bundle: Bundle, library: Library, machine: Machine, backend: str
+) -> None:
+    library.capturable = True
+    session(bundle, machine, backend, lambda step: step())
+    assert set(machine.calls) - {name for _, name, _ in calls_of_a_session(backend)} == {"cuDriverGetVersion"}
+
+
+@pytest.mark.parametrize(
+    ("backend", "name", "at"), [*calls_of_a_session("tensorrt"), *calls_of_a_session("tensorrt-rtx")]
+)
+def test_a_call_that_fails_once_costs_at_most_one_image_and_leaks_nothing(
+    bundle: Bundle, library: Library, machine: Machine, backend: str, name: str, at: int
+) -> None:
+    library.capturable = True
+    failures = []
+
+    def attempt(step: Callable[[], Any]) -> None:
+        try:
+            step()
+        except BackendError as error:
+            failures.append(error)
+            assert "second line" not in str(error)
+
+    machine.fail, machine.fail_at = name, at
+    session(bundle, machine, backend, attempt)
+    assert len(failures) <= 1
+    machine.fail = None
+    with TensorRTBackendSession(bundle, backend) as runner:  # and the next one opens and works
+        check(runner, 16, 0)
+
+
+class TensorRTBackendSession:
+    """A backend that is closed at the end of a block."""
+
+    def __init__(self, bundle: Bundle, backend: str):
+        self.backend = open_backend(bundle, backend)
+
+    def __enter__(self) -> TensorRTBackend:
+        return self.backend
+
+    def __exit__(self, *_: object) -> None:
+        self.backend.close()
 
 
 def test_the_libraries_have_what_is_used() -> None:
     core = pytest.importorskip("cuda.core")
+    driver = pytest.importorskip("cuda.bindings.driver")
     rtx = pytest.importorskip("tensorrt_rtx")
     used: dict[Any, str] = {
-        core.Device: "compute_capability set_current create_stream allocate",
-        core.Stream: "create_graph_builder sync close handle",
+        core.Device: "compute_capability set_current create_stream create_event allocate get_all_devices name",
+        core.Stream: "create_graph_builder sync close handle record wait",
+        core.Event: "sync close",
         core.Buffer: "copy_from copy_to close handle",
         core.LegacyPinnedMemoryResource: "allocate",
         core.graph.GraphBuilder: "begin_building end_building complete close stream",
         core.graph.Graph: "launch close",
+        driver: "cuDriverGetVersion cuCtxGetCurrent cuCtxSetCurrent",
+        rtx: "CudaGraphStrategy DynamicShapesKernelSpecializationStrategy",
+        rtx.CudaGraphStrategy: "WHOLE_GRAPH_CAPTURE",
+        rtx.DynamicShapesKernelSpecializationStrategy: "EAGER",
+        rtx.ExecutionContextAllocationStrategy: "USER_MANAGED",
         rtx.Runtime: "deserialize_cuda_engine",
         rtx.ICudaEngine: "create_runtime_config create_execution_context",
-        rtx.IRuntimeConfig: "create_runtime_cache set_runtime_cache",
+        rtx.IRuntimeConfig: "create_runtime_cache set_runtime_cache set_execution_context_allocation_strategy "
+        "cuda_graph_strategy dynamic_shapes_kernel_specialization_strategy",
         rtx.IRuntimeCache: "serialize deserialize",
-        rtx.IExecutionContext: "set_input_shape set_tensor_address execute_async_v3 is_stream_capturable",
+        rtx.IExecutionContext: "set_input_shape set_tensor_address get_tensor_shape execute_async_v3 "
+        "is_stream_capturable set_device_memory update_device_memory_size_for_shapes",
     }
     missing = [
         f"{cls.__name__}.{name}" for cls, names in used.items() for name in names.split() if not hasattr(cls, name)
@@ -261,11 +453,9 @@ def test_the_libraries_have_what_is_used() -> None:
     assert missing == []
 
 
-def test_without_a_driver_the_error_says_so(bundle: Bundle, tmp_path: Path) -> None:
-    from inpaintrt.runtime.backends.gpu import local_target
-
+def test_without_a_driver_the_error_says_so() -> None:
     try:
-        found = local_target()
+        found = gpu.local_target()
     except BackendError as error:
         assert "no usable NVIDIA GPU" in str(error) or "cuda-core is not installed" in str(error)
     else:
