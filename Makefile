@@ -50,8 +50,12 @@ bench: environment  ## the table of the README: our export against the plain one
 images: environment  ## the images of README and docs; needs the bundle of make demo
 	$(BIN)/python -m benchmarks.doc_images
 
+# The modules that applications call; everything else is for those who change this project.
+API = export.exporter export.interface export.checkpoints.loading engines.store runtime.inpainter runtime.bundle runtime.errors \
+	validation.run validation.cases.masks training.recipe training.config
+
 api: environment  ## the API reference, from the docstrings, to build/api
-	$(BIN)/python -m pdoc -o build/api inpaintrt.export inpaintrt.engines inpaintrt.runtime inpaintrt.validation inpaintrt.training
+	$(BIN)/python -m pdoc -o build/api $(addprefix inpaintrt.,$(API))
 
 cpp-packages:  ## what runtime/cpp is built and tested with and is not installed, from Debian's packages (needs apt)
 	tests/runtime/cpp_packages.sh build/cpp-packages
