@@ -1,23 +1,30 @@
-"""`inpaint DIR --image PATH|FOLDER --mask PATH|FOLDER -o PATH|FOLDER`."""
+"""`inpaint DIR --image PATH|FOLDER|CLIP --mask PATH|FOLDER|CLIP -o PATH|FOLDER|CLIP`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import BAD_VERDICT, command_line, print_json, say
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from .planning import Request
 
 BundleFolder = Annotated[Path, typer.Argument(help="Bundle made by export-onnx.", show_default=False)]
-Image = Annotated[Path, typer.Option(help="Image, or folder of images.", show_default=False)]
+Image = Annotated[Path, typer.Option(help="Image, folder of images, or clip.", show_default=False)]
 Output = Annotated[
     Path,
-    typer.Option("--output", "-o", help="Image to write, or folder (filled images are PNG there).", show_default=False),
+    typer.Option(
+        "--output", "-o", help="Image or clip to write, or folder (filled images are PNG there).", show_default=False
+    ),
 ]
 Mask = Annotated[
     Path | None,
     typer.Option(
         help="Mask of the same size, non-zero = hole to fill; or a folder of masks with the images' names "
-        "(any suffix); or one mask for all images of a folder. Not for a bundle whose mask is fixed.",
+        "(any suffix); or one mask for all images or frames. For a clip also a clip, or a folder with a mask a frame. "
+        "Not for a bundle whose mask is fixed.",
         show_default=False,
     ),
 ]
@@ -39,6 +46,16 @@ Upscale = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Skip images whose output is already there.")]
+Codec = Annotated[
+    str | None,
+    typer.Option(
+        help="Encoder of a clip, as FFmpeg names it; ffv1 is lossless.  [default: libx264]", show_default=False
+    ),
+]
+Quality = Annotated[
+    int | None,
+    typer.Option(help="Constant rate factor of a clip, 0 is best.  [default: 16]", min=0, max=63, show_default=False),
+]
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, cuda:N (counted from cuda:0) or cuda:all.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 = all.", min=0)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
@@ -52,11 +69,13 @@ def inpaint(
     sketch: Sketch = None,
     upscale: Upscale = None,
     resume: Resume = False,
+    codec: Codec = None,
+    quality: Quality = None,
     device: Device = "auto",
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Fill the holes of an image or of a folder of images, or enlarge them.
+    """Fill the holes of an image, of a folder of images or of a clip; or enlarge images.
 
     Known pixels stay bit-identical (PNG, TIFF, BMP, WebP).
 
@@ -67,17 +86,47 @@ def inpaint(
 
     Exit codes: 0, 1 if images of a folder could not be filled, or 2 with one line that says what is wrong.
     """
-    from .bundle import Bundle
-    from .filling import fill_jobs  # numpy, Pillow and the backend load only where they are used
-    from .planning import Request, plan_jobs
+    from .clips.source import is_clip
+    from .planning import Request  # numpy, Pillow and the backend load only where they are used
 
     request = Request(image, mask, sketch, output, upscale, resume)
+    if is_clip(image):
+        _fill_clip(bundle, request, device, threads, (codec, quality), as_json)
+    elif codec is not None or quality is not None:
+        raise UsageError("--codec and --quality are for clips; leave them out")
+    else:
+        _fill_images(bundle, request, device, threads, as_json)
+
+
+def _fill_clip(
+    bundle: Path,
+    request: "Request",
+    device: str,
+    threads: int,
+    encoding: tuple[str | None, int | None],
+    as_json: bool,
+) -> None:
+    from .bundle import Bundle
+    from .clips.request import check_request, run_request
+    from .clips.target import Encoding
+
+    check_request(Bundle.open(bundle), request)
+    done = run_request(bundle, device, threads, request, Encoding(*encoding))
+    if as_json:
+        print_json(done)
+
+
+def _fill_images(bundle: Path, request: "Request", device: str, threads: int, as_json: bool) -> None:
+    from .bundle import Bundle
+    from .filling import fill_jobs
+    from .planning import plan_jobs
+
     jobs = plan_jobs(Bundle.open(bundle), request)
     outcome = fill_jobs(bundle, device, threads, jobs, request)
     if as_json:
         print_json(outcome.to_json())
     if outcome.failed:
-        what = "filled" if upscale is None else "enlarged"
+        what = "filled" if request.upscale is None else "enlarged"
         say(f"{len(outcome.failed)} of {len(jobs)} images could not be {what}")
         raise typer.Exit(BAD_VERDICT)
 
