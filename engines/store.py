@@ -27,18 +27,6 @@ Backend = Literal["auto", "tensorrt", "tensorrt-rtx"]
 BUILD_TIMEOUT = 3600.0
 """Seconds to wait for another process that builds the same engine."""
 
-IMAGE_SHAPES: dict[str, tuple[str, ...]] = {
-    "image": ("batch", "height", "width", "3"),
-    "mask": ("batch", "height", "width"),
-    "sketch": ("batch", "height", "width"),
-}
-TENSOR_SHAPES: dict[str, tuple[str, ...]] = {
-    "image": ("batch", "3", "height", "width"),
-    "mask": ("batch", "1", "height", "width"),
-    "sketch": ("batch", "1", "height", "width"),
-}
-"""Axes of the inputs for `--io image` and `--io tensor`, by their names in the profile."""
-
 OnStart = Callable[[str], None]
 
 
@@ -187,8 +175,8 @@ def _build_one(order: _Order, on_start: OnStart, on_progress: build.OnProgress) 
 
 def input_axes(bundle: Bundle) -> dict[str, tuple[str, ...]]:
     """For each input of a bundle's models, its axes as names of the profile or numbers."""
-    all_shapes = IMAGE_SHAPES if bundle.interface.io == "image" else TENSOR_SHAPES
-    return {name: axes for name, axes in all_shapes.items() if name in bundle.interface.inputs}
+    shapes = bundle.interface.input_shapes("batch", "height", "width")
+    return {name: tuple(map(str, axes)) for name, axes in shapes.items()}
 
 
 def _existing(bundle: Bundle, key: str, wants_plan: bool) -> Artifact | None:

@@ -64,7 +64,7 @@ def load_layers(
 
 
 def _reverse_colours(network: DeepFillV2) -> None:
-    """Exchange red and blue in every layer that takes or makes a picture."""
+    """Exchange red and blue in every layer that takes or makes an image."""
     state = network.state_dict()
     for part in ("coarse", "hallucinate", "attend"):
         key = f"{part}.0.conv.weight"

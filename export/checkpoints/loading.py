@@ -103,7 +103,7 @@ def _unpickle(path: Path, data: bytes) -> Any:
             return training
         raise CheckpointError(
             f"{path}: holds Python objects besides tensors, and unpickling those can run any code; it was not "
-            "loaded. Save the weights alone, torch.save(network.state_dict(), FILE), where you trust the file"
+            "loaded. Save only the weights, torch.save(network.state_dict(), FILE), where you trust the file"
         ) from None
     except Exception:  # torch.load raises nearly anything on bytes that are no checkpoint
         raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None

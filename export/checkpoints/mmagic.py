@@ -1,6 +1,6 @@
 """DeepFillv2 of MMagic, formerly MMEditing.
 
-It pads by reflection, gates the layers that make the pictures, gives the guide and the mask to the refinement network
+It pads by reflection, gates the layers that make the images, gives the guide and the mask to the refinement network
 as well, leaves patches with a hole out of the softmax, divides by how many patches really overlap, and takes blue,
 green, red. Where no patch is without a hole, it computes NaN; here the attention is then the mean of all patches.
 """
@@ -13,7 +13,7 @@ from .deepfill import load_layers, width_of
 from .family import LoadedNetwork, StateDict, tensors_only
 
 PREFIXES = ("generator.encoder_decoder.", "generator.", "")
-"""Where checkpoints of whole models, and of generators alone, keep the two stages."""
+"""Where checkpoints of whole models, and of generators without one, keep the two stages."""
 
 
 class MMagic:

@@ -2,8 +2,8 @@
 
 `networks.py` pads with zeros on all sides alike, halves by every second value and joins scores of neighbours.
 `networks_tf.py`, whose checkpoints are converted from the authors' own in TensorFlow, pads and resizes as TensorFlow
-does and does not join scores. Both take red, green, blue in -1..1. In a batch they use the first picture's mask for the
-attention to all; here each picture has its own.
+does and does not join scores. Both take red, green, blue in -1..1. In a batch they use the first image's mask for the
+attention to all; here each image has its own.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 A pass takes a model and returns a new one with a report, and changes nothing of what it is given. It is exact: on any
 mask of zeros and ones the new graph computes what the old one did, up to the rounding of FP32. Where it cannot prove
-its precondition it leaves the graph alone and says why in its report.
+its precondition it leaves the graph unchanged and says why in its report.
 
 1. `clean_up`: constants folded, FP64 as FP32, what the trace wrote in a roundabout way written plainly.
 2. `OPTIMISATIONS`: the passes that make every graph smaller and safe, see below.

@@ -19,10 +19,10 @@ B_p+x+y, so that where four pasted patches overlap::
 
     4x4 patches of weights a  =  2x2 blocks of weights b          b[q, p] = sum of a[q-e, p-e] over e in {0, x, y, x+y}
 
-What is left are sums along diagonals of the scores and of the weights. Every picture of a batch has a mask of its own.
+What is left are sums along diagonals of the scores and of the weights. Every image of a batch has a mask of its own.
 
-Memory and cost grow with the square of the number of places, which is H*W/64 for a picture of H x W: at 512x512 the
-scores are 64 MiB for each picture, at 1024x1024 1 GiB. Of these the layer holds a part at once, in each of several
+Memory and cost grow with the square of the number of places, which is H*W/64 for an image of H x W: at 512x512 the
+scores are 64 MiB for each image, at 1024x1024 1 GiB. Of these the layer holds a part at once, in each of several
 copies, as it works on a quarter or an eighth of the places q at a time.
 """
 
@@ -44,15 +44,15 @@ Invalid = Literal["zero", "excluded"]
 """What patches with a hole do: take part in the softmax with score 0 and count as 0 after it, or take no part."""
 
 FEW_PLACES = 4096
-"""Those of a picture of 512x512, of whose scores a quarter is not too much."""
+"""Those of an image of 512x512, of whose scores a quarter is not too much."""
 
 FEW_PARTS, MANY_PARTS = 4, 8
 
 PIXELS = 8
-"""Pixels along a side of the picture for each place: features are a quarter of its size, and places half of that."""
+"""Pixels along a side of the image for each place: features are a quarter of its size, and places half of that."""
 
 EXCLUDED = -1e30
-"""Score of an excluded patch: finite, so that a picture without a single valid patch gets their mean and no NaN."""
+"""Score of an excluded patch: finite, so that an image without a single valid patch gets their mean and no NaN."""
 
 
 class ContextualAttention(nn.Module):
@@ -62,7 +62,7 @@ class ContextualAttention(nn.Module):
         fuse: whether scores of neighbours are joined.
         resize: see `Resize`.
         invalid: see `Invalid`.
-        count_overlap: whether the four sides of the picture, where fewer pasted patches overlap, are divided by their
+        count_overlap: whether the four sides of the image, where fewer pasted patches overlap, are divided by their
             number, or like the rest by 4.
         softmax_scale: factor on scores.
         parts: how many groups the places q are treated in, one after the other, which bounds the memory; None for 4,
@@ -151,11 +151,11 @@ def parts_for_places(places: int) -> int:
 
 @contextlib.contextmanager
 def parts_for_sizes(network: nn.Module, height: tuple[int, int], width: tuple[int, int]) -> Iterator[None]:
-    """Within, every attention of a network that is left to choose takes as many parts as the largest picture needs.
+    """Within, every attention of a network that is left to choose takes as many parts as the largest image needs.
 
     Args:
-        network: whose attentions see features of a quarter of the picture's size.
-        height, width: smallest and largest of a picture.
+        network: whose attentions see features of a quarter of the image's size.
+        height, width: smallest and largest of an image.
     """
     places = (height[1] // PIXELS) * (width[1] // PIXELS)
     free = [module for module in network.modules() if isinstance(module, ContextualAttention) and module.parts is None]
@@ -174,7 +174,7 @@ def _overlap(size: int, like: Tensor) -> Tensor:
 
 
 def split_into_blocks(features: Tensor) -> Tensor:
-    """Blocks of 2x2, the first beginning a place outside the picture, zero there: [N,C,2h,2w] to [N,(h+1)*(w+1),4C].
+    """Blocks of 2x2, the first beginning a place outside the image, zero there: [N,C,2h,2w] to [N,(h+1)*(w+1),4C].
 
     Those at (y, x), (y, x+1), (y+1, x) and (y+1, x+1) make the 4x4 patch of the place (y, x) of half the size.
     """

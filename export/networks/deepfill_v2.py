@@ -25,7 +25,7 @@ class DeepFillV2(nn.Module):
         width: channels after the first halving.
         refine_width: the same for the end of the refinement network; `width` if None.
         padding: how convolutions extend their input.
-        gated_output: whether the layers that make the picture have a gate.
+        gated_output: whether the layers that make the image have a gate.
         guided_refinement: whether the refinement network sees the guide and the mask as well.
         attention_activation: of the layer before the attention.
         attention: arguments of `ContextualAttention`.
@@ -76,10 +76,10 @@ class DeepFillV2(nn.Module):
             image: [N,3,H,W] in -1..1, 0 in holes; H and W multiples of 8.
             mask: [N,1,H,W], 1 = hole.
             sketch: the guide [N,1,H,W], 1 = line, for networks that were trained with one; ones if None. Networks are
-                trained with lines in the holes alone, which `--io image` sees to.
+                trained with lines only in the holes, which `--io image` sees to.
 
         Returns:
-            The pictures [N,3,H,W] of the refinement and of the coarse network, known pixels predicted as well.
+            The images [N,3,H,W] of the refinement and of the coarse network, known pixels predicted as well.
         """
         guide = torch.ones_like(mask) if sketch is None else sketch
         coarse = torch.tanh(self.coarse(torch.cat([image, guide, mask], dim=1)))
@@ -121,7 +121,7 @@ def _dilated(channels: int, padding: Padding) -> list[nn.Module]:
 
 
 def _decoder(channels: int, width: int, padding: Padding, gated_output: bool) -> list[nn.Module]:
-    """Seven layers that multiply the size by 4 and end in a picture, before its tanh."""
+    """Seven layers that multiply the size by 4 and end in an image, before its tanh."""
     return [
         GatedConv2d(channels, 2 * width, padding=padding),
         GatedConv2d(2 * width, 2 * width, padding=padding),

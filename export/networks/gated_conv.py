@@ -39,7 +39,7 @@ class GatedConv2d(nn.Module):
         dilation: distance of the window's taps.
         activation: phi.
         padding: see `Padding`.
-        gated: False for a plain convolution with `activation`, as the layers that make the picture have.
+        gated: False for a plain convolution with `activation`, as the layers that make the image have.
         separate: two convolutions instead of one that is split.
         batch_norm: a batch norm after the product.
     """

@@ -36,7 +36,7 @@ class PatchScores:
         # It cancels, so training need not know of it; and a root has no slope at 0, where a place without features is.
         largest = squares.detach().sqrt().amax((1, 2, 3), keepdim=True).clamp_min(SMALLEST_NORM)
         norms = unfold(squares, 3, 3).sum(3).clamp_min(SMALLEST_NORM**2).sqrt().reshape(count, 1, -1)
-        # Neighbours of the first and the last place, which are no places of the picture, score 0 both ways.
+        # Neighbours of the first and the last place, which are no places of the image, score 0 both ways.
         self.factors = F.pad(largest.square().reshape(count, 1, 1) * scale / norms, (1, 1))
         self.inside = F.pad(torch.ones_like(norms), (1, 1)).transpose(1, 2)
         self.outside = 2 * self.columns + 1

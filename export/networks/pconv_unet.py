@@ -72,11 +72,11 @@ class PConvUNet(nn.Module):
     checkpoints fit.
 
     Args:
-        in_channels: channels of the picture, which the network also returns.
+        in_channels: channels of the image, which the network also returns.
         widths: output channels of each encoder layer; their number is the depth.
         kernels: encoder kernel sizes, the paper's by default.
         strides: of each encoder layer, 1 or 2; all 2 in the paper. With a first layer of stride 1 the network has
-            features at the picture's own size, which fine holes are filled from.
+            features at the image's own size, which fine holes are filled from.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class PConvUNet(nn.Module):
             mask: [N,1,H,W] or [N,C,H,W], 1 = known, 0 = hole.
 
         Returns:
-            The picture [N,C,H,W], known pixels predicted as well, and the updated mask [N,1,H,W].
+            The image [N,C,H,W], known pixels predicted as well, and the updated mask [N,1,H,W].
         """
         features, masks = [image], [mask]
         for block in self.encoder:

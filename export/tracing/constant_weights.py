@@ -1,4 +1,4 @@
-"""Weights that a network computes anew at each call, as constants.
+"""Weights that a network computes at each call, as constants.
 
 Spectral and weight normalisation divide a weight by a norm before each convolution. PyTorch's own forms can be taken
 off; many public networks have one of their own, which assigns the normalised weight to a module within `forward`. That
@@ -27,7 +27,7 @@ SIGNS = (".data", "setattr(")
 """What the source of a class holds that assigns to weights in `forward`."""
 
 SAMPLE = 64
-"""Least height and width of the picture the network is called with."""
+"""Least height and width of the image the network is called with."""
 
 TOLERANCE = 0.05
 """Relative difference of two calls that one more power iteration may make; a converged one makes none."""
@@ -68,14 +68,14 @@ def freeze(network: nn.Module, interface: Interface) -> nn.Module:
     if found is None or _differs(found, second) or _differs(first, second):
         culprits = sorted({_describe(layer) for layer in rewritten} or {_describe(network)})
         raise NetworkError(
-            f"{', '.join(culprits)}: something rewrites its weights in forward, and two calls give different pictures; "
+            f"{', '.join(culprits)}: something rewrites its weights in forward, and two calls give different images; "
             "make them constants before the export"
         )
     return frozen
 
 
 def _detach_computed_weights(network: nn.Module) -> None:
-    """Of a weight that the last call computed, keep the numbers alone: what has a gradient cannot be copied."""
+    """Of a weight that the last call computed, keep only the numbers: what has a gradient cannot be copied."""
     for module in network.modules():
         for name, value in vars(module).items():
             if isinstance(value, Tensor) and value.grad_fn is not None:
@@ -131,7 +131,7 @@ def _differs(found: Tensor, expected: Tensor) -> bool:
 
 
 def _replace_rewriter(network: nn.Module, module: nn.Module) -> nn.Module:
-    """Put a plain layer with the computed weight where `module` is, or where the wrapper around it alone is."""
+    """Put a plain layer with the computed weight where `module` is, or where the wrapper is that holds nothing else."""
     target = module
     if type(module).forward in [kind.forward for kind in PLAIN]:
         for parent in network.modules():

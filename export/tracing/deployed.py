@@ -20,11 +20,11 @@ from .devices import OnCpu
 class TensorNetwork(nn.Module):
     """A network behind one calling convention: float32 image [N,C,H,W] and mask [N,1,H,W], all outputs as a tuple.
 
-    The picture comes first, whatever its place among the network's outputs. A network whose interface says so is given
+    The image comes first, whatever its place among the network's outputs. A network whose interface says so is given
     a sketch [N,1,H,W] as well.
 
     Raises:
-        NetworkError: if it shall be given a sketch, and its `forward` takes none.
+        NetworkError: if the interface asks for a sketch and `forward` takes none.
     """
 
     def __init__(self, network: nn.Module, interface: Interface):
@@ -46,7 +46,7 @@ class TensorNetwork(nn.Module):
 
 
 class ImageNetwork(nn.Module):
-    """The network from uint8 picture to uint8 composite."""
+    """The network from uint8 image to uint8 composite."""
 
     def __init__(self, tensor_network: TensorNetwork):
         super().__init__()
@@ -67,29 +67,29 @@ class ImageNetwork(nn.Module):
         )
 
     def compose(self, image: Tensor, mask: Tensor, output: Tensor) -> Tensor:
-        """Known pixels of `image`, holes of the network's picture: uint8 [N,H,W,3]."""
+        """Known pixels of `image`, holes of the network's image: uint8 [N,H,W,3]."""
         return torch.where(mask[..., None] != 0, self.picture(output).round().to(torch.uint8), image)
 
     def picture(self, output: Tensor) -> Tensor:
-        """The network's output [N,3,H,W] as a picture before rounding: float32 [N,H,W,3] in 0..255."""
+        """The network's output [N,3,H,W] as an image before rounding: float32 [N,H,W,3] in 0..255."""
         return (network_picture(self.interface, output.to(torch.float32)) * 255).clamp(0, 255).permute(0, 2, 3, 1)
 
     def forward(self, image: Tensor, mask: Tensor, sketch: Tensor | None = None) -> Tensor:
         return self.compose(image, mask, self.tensor_network(*self.prepare(image, mask, sketch))[0])
 
 
-def network_inputs(interface: Interface, picture: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-    """What a network wants for a picture [N,3,H,W] in 0..1 with the mask [N,1,H,W], 1 = hole."""
-    offset, scale = (picture.new_tensor(values)[:, None, None] for values in interface.normalisation)
+def network_inputs(interface: Interface, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+    """What a network wants for an image [N,3,H,W] in 0..1 with the mask [N,1,H,W], 1 = hole."""
+    offset, scale = (image.new_tensor(values)[:, None, None] for values in interface.normalisation)
     known = 1 - hole
-    normalised = (picture - offset) / scale
+    normalised = (image - offset) / scale
     if interface.premask:
         normalised = normalised * known + hole * interface.fill
     return normalised, known if interface.mask_polarity == "valid" else hole
 
 
 def network_picture(interface: Interface, output: Tensor) -> Tensor:
-    """A network's output [N,3,H,W] as a picture; what belongs to a picture is in 0..1."""
+    """A network's output [N,3,H,W] as an image; what belongs to an image is in 0..1."""
     offset, scale = (output.new_tensor(values)[:, None, None] for values in interface.denormalisation)
     return output * scale + offset
 

@@ -50,7 +50,7 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     Args:
         network: in evaluation mode.
         profile: sizes; axes whose smallest and largest differ become dynamic.
-        optimize: let the exporter optimise. That drops `+ 1e-8`, see `graph/clean_up.py`.
+        optimize: let the exporter optimise. That drops `+ 1e-8`, see `graph/cleanup/clean_up.py`.
 
     Raises:
         NetworkError: if the network cannot be called with such sizes, or cannot be traced; with the reason.
@@ -64,7 +64,7 @@ def trace(network: TensorNetwork, profile: Profile, optimize: bool = False) -> T
     outputs = refuse_randomness(lambda: _call(watched, inputs))
     if outputs[0].shape != inputs["image"].shape:
         raise NetworkError(
-            f"the picture the network returns has shape {tuple(outputs[0].shape)}, "
+            f"the image the network returns has shape {tuple(outputs[0].shape)}, "
             f"expected {tuple(inputs['image'].shape)}; "
             "choose another output with --output-index"
         )
@@ -168,7 +168,7 @@ def _refuse_scripts(network: TensorNetwork) -> None:
 def _check_another_size(
     network: TensorNetwork, model: ir.Model, profile: Profile, traced: tuple[int, int, int]
 ) -> None:
-    """Refuse a graph that holds for the traced size alone: what the tracer decides by sizes, it decides once.
+    """Refuse a graph that holds only for the traced size: what the tracer decides by sizes, it decides once.
 
     Adaptive pooling, for one, is traced as pooling with the window that the traced size needs.
     """
@@ -189,7 +189,7 @@ def _check_another_size(
         difference = np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-6)
     if difference > SAME and np.isfinite(expected).all():
         raise NetworkError(
-            f"the graph holds for the size it was traced with alone, {_sizes(traced)}: with {_sizes(size)} it is "
+            f"the graph holds only for the size it was traced with, {_sizes(traced)}: with {_sizes(size)} it is "
             f"{difference:.2g} off (relative L2). Adaptive pooling and code that asks for sizes are the usual causes; "
             "export one size (--size HxW --batch N)"
         )
@@ -205,14 +205,14 @@ def _select_outputs(model: ir.Model, inputs: Sequence[str]) -> Trace:
         value.name = name
     _give_outputs_values_of_their_own(model.graph)
     mask_only = analyse_mask_path(model).mask_only
-    picture, *others = model.graph.outputs
-    picture.name = "output"
+    image, *others = model.graph.outputs
+    image.name = "output"
     for index, value in enumerate(others, start=1):
         if value in mask_only and value.shape is not None and len(value.shape) == 4:
             value.name = "updated_mask"
-            model.graph.outputs[:] = [picture, value]
+            model.graph.outputs[:] = [image, value]
             return Trace(model, index)
-    model.graph.outputs[:] = [picture]
+    model.graph.outputs[:] = [image]
     return Trace(model, None)
 
 

@@ -236,3 +236,11 @@ def test_what_is_no_bundle_is_named(tmp_path: Path) -> None:
         Bundle.open(tmp_path / "none")
     with pytest.raises(BundleError, match=r"holds no bundle\.json"):
         Bundle.open(tmp_path)
+
+
+def test_shapes_of_the_inputs() -> None:
+    profile = Profile((1, 1, 1), (64,) * 3, (48,) * 3)
+    image = DeployedInterface("image", 8, profile, ("image", "mask", "sketch"), ("composite",))
+    assert image.input_shapes(2, 64, 48) == {"image": (2, 64, 48, 3), "mask": (2, 64, 48), "sketch": (2, 64, 48)}
+    tensor = DeployedInterface("tensor", 8, profile, ("image",), ("output",))  # its mask never changes
+    assert tensor.input_shapes("batch", "height", "width") == {"image": ("batch", 3, "height", "width")}

@@ -40,7 +40,7 @@ def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> Cost:
     """The cost of a model with inputs `image` and `mask`.
 
     Args:
-        model: before pictures were put around it, see `image_io`.
+        model: before images were put around it, see `image_io`.
         sizes: shapes of its inputs.
     """
     sized = with_sizes(model, sizes)
@@ -64,7 +64,7 @@ def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> Cost:
 
 
 def _file_size(model: ir.Model) -> int:
-    """Bytes of the file without writing the weights anew."""
+    """Bytes of the file, without writing the weights."""
     weights = [tensor for value in model.graph.initializers.values() if (tensor := value.const_value) is not None]
     graph = len(ir.to_proto(_without_weights(model)).SerializeToString())
     return graph + sum(int(tensor.nbytes) for tensor in weights if tensor.nbytes > LARGE)

@@ -5,7 +5,7 @@ it and no image value does; a sketch counts as an image value. Shapes do not cou
 with `ones_like(features)` is still a mask.
 
 What a value can be is found for every mask of zeros and ones. Sums of a mask have few values, and everything pointwise
-behind one such sum, its *root*, is evaluated on all of them: the table of `9 / (s + 1e-8) * clamp(s, 0, 1)` for
+after one such sum, its *root*, is evaluated on all of them: the table of `9 / (s + 1e-8) * clamp(s, 0, 1)` for
 `s = 0 ... 9` says exactly how large that gets, whatever way it is written. Elsewhere intervals are propagated.
 """
 
@@ -131,7 +131,7 @@ class _Analysis:
     def _visit(self, node: ir.Node) -> None:
         if node.op_type in QUERIES | {"Constant"}:
             return
-        # Of its second operand CastLike takes the type alone.
+        # Of its second operand CastLike takes only the type.
         values = node.inputs[:1] if node.op_type == "CastLike" else node.inputs
         if any(value in self.image_dependent for value in values):
             self.image_dependent.update(node.outputs)

@@ -59,7 +59,7 @@ def broadcast_constants(graph: ir.Graph) -> None:
 
 
 def _one_of_equals(array: Array | None) -> Array | None:
-    """A constant over [N,C,H,W] with one picture or channel in place of many that are equal; None if none are."""
+    """A constant over [N,C,H,W] with one image or channel in place of many that are equal; None if none are."""
     if array is None or array.ndim != 4:
         return None
     narrow = array

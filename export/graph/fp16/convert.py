@@ -8,7 +8,8 @@ reaches it, unless that is not safe:
 * one of its constants does not fit: larger than 65504, or a scalar that becomes zero, as an epsilon does;
 * its operand is unbounded: multiplied by a value of the mask path that is not proven to fit FP16, such as a ratio with
   an epsilon, and not yet masked again (products are in the form that `normalise_mask_ratio` gives them);
-* it makes what such a ratio scales down, where `normalise_mask_ratio` could not do so beforehand;
+* a ratio that is small where everything is known, such as one divided by the window, multiplies its result: before
+  that product the result may be too large for FP16, unless `normalise_mask_ratio` could move the factor into weights;
 * it turns features into integers, whose value a rounding would change;
 * the user named it.
 
@@ -65,21 +66,21 @@ def convert_to_fp16(
     model, report.headroom = add_headroom(model, headroom)
     mask_path = analyse_mask_path(model)
     unbounded = _Unbounded(mask_path)
-    steep = fp32_nodes(model.graph, mask_path)
+    must_stay = fp32_nodes(model.graph, mask_path)
     conversion = _Conversion(model.graph, unbounded, report)
     for node in list(model.graph):
         if not any(value in mask_path.image_dependent for value in node.outputs):
             if _spreads_a_mask(node, mask_path):
-                conversion.to_half(node)
+                conversion.to_fp16(node)
             continue
         if not any(is_float(value) for value in (*node.inputs, *node.outputs)):
             continue
         if node.name == UNDONE:
             conversion.keep(node)  # what it gives is the network's own range again
             continue
-        reason = unbounded.reason(node) or _reason_for_fp32(node, mask_path, keep_fp32) or steep.get(node)
+        reason = unbounded.reason(node) or _reason_for_fp32(node, mask_path, keep_fp32) or must_stay.get(node)
         if reason is None:
-            conversion.to_half(node)
+            conversion.to_fp16(node)
         else:
             report.kept.append((describe(node), reason))
             conversion.keep(node)
@@ -88,7 +89,7 @@ def convert_to_fp16(
 
 
 def _spreads_a_mask(node: ir.Node, mask_path: MaskPath) -> bool:
-    """Whether a node multiplies a bias for each channel by a plane of zeros and ones, for features alone.
+    """Whether a node multiplies a bias for each channel by a plane of zeros and ones that only features use.
 
     Such a product is as wide as the features, and FP16 rounds it as it rounds the bias.
     """
@@ -182,15 +183,15 @@ class _Conversion:
         self.graph = graph
         self.unbounded = unbounded
         self.report = report
-        self.halves: dict[ir.Value, ir.Value] = {}
-        self.singles: dict[ir.Value, ir.Value] = {}
+        self.fp16: dict[ir.Value, ir.Value] = {}
+        self.fp32: dict[ir.Value, ir.Value] = {}
 
-    def to_half(self, node: ir.Node) -> None:
+    def to_fp16(self, node: ir.Node) -> None:
         for index, value in enumerate(node.inputs):
             if value is None or index in FLOAT32_INPUTS.get(node.op_type, ()):
                 continue
             if value.dtype == ir.DataType.FLOAT:
-                node.replace_input_with(index, self._half(node, value))
+                node.replace_input_with(index, self._as_fp16(node, value))
         if node.op_type == "Cast" and node.attributes["to"].as_int() == ir.DataType.FLOAT:
             node.attributes["to"] = ir.AttrInt64("to", ir.DataType.FLOAT16)
         for output in node.outputs:
@@ -200,7 +201,7 @@ class _Conversion:
     def keep(self, node: ir.Node) -> None:
         for index, value in enumerate(node.inputs):
             if value is not None and value.dtype == ir.DataType.FLOAT16:
-                node.replace_input_with(index, self._single(node, value))
+                node.replace_input_with(index, self._as_fp32(node, value))
 
     def finish_outputs(self) -> None:
         """Outputs of the graph are FP32, under their own names."""
@@ -215,12 +216,12 @@ class _Conversion:
                 self.graph.append(node)
                 self.graph.outputs[index] = node.outputs[0]
 
-    def _half(self, user: ir.Node, value: ir.Value) -> ir.Value:
-        if value not in self.halves:
-            self.halves[value] = self._make_half(user, value)
-        return self.halves[value]
+    def _as_fp16(self, user: ir.Node, value: ir.Value) -> ir.Value:
+        if value not in self.fp16:
+            self.fp16[value] = self._make_fp16(user, value)
+        return self.fp16[value]
 
-    def _make_half(self, user: ir.Node, value: ir.Value) -> ir.Value:
+    def _make_fp16(self, user: ir.Node, value: ir.Value) -> ir.Value:
         array = constant(value)
         if array is not None:
             return add_constant(self.graph, f"{value.name}_fp16", array.astype(np.float16))
@@ -235,10 +236,10 @@ class _Conversion:
             name=f"{value.name}_fp16",
         )  # fmt: skip
 
-    def _single(self, user: ir.Node, value: ir.Value) -> ir.Value:
-        if value not in self.singles:
-            self.singles[value] = insert_before(
+    def _as_fp32(self, user: ir.Node, value: ir.Value) -> ir.Value:
+        if value not in self.fp32:
+            self.fp32[value] = insert_before(
                 user, "Cast", [value], {"to": ir.DataType.FLOAT}, like=value, dtype=ir.DataType.FLOAT,
                 name=f"{value.name}_fp32",
             )  # fmt: skip
-        return self.singles[value]
+        return self.fp32[value]

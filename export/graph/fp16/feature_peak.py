@@ -1,6 +1,6 @@
 """The largest feature of a network, probed at export with the masks that magnify most.
 
-Partial convolution magnifies what it knows the more the less that is: so the probes are a picture of which one pixel is
+The less a partial convolution knows, the more it magnifies that. So the probes are an image of which one pixel is
 known, one of which a few are, and one without holes. A sketch draws all of the holes.
 """
 
@@ -35,11 +35,11 @@ def feature_peak(
     """
     model = model.clone()
     mask_path = analyse_mask_path(model)
-    steep = fp32_nodes(model.graph, mask_path)
+    kept = fp32_nodes(model.graph, mask_path)
     peaks: list[ir.Value] = []
     known: set[ir.Value] = set()
     for node in list(model.graph):
-        if node in steep:
+        if node in kept:
             continue  # FP32 in any case
         features = [value for value in node.outputs if _is_feature(value, mask_path)]
         known.update(features)

@@ -1,4 +1,4 @@
-"""Steep functions of features, which stay FP32 in the FP16 graph: scores that go into a softmax, and norms.
+"""Nodes that must stay FP32 in the FP16 graph: scores that go into a softmax, and norms.
 
 A softmax magnifies absolute differences of its scores, exp(10 s) in contextual attention, and scores are sums of
 hundreds of products, which FP16 rounds coarsely or does not hold at all. Norms are sums of squares, which leave the
@@ -8,7 +8,7 @@ FP16 range at features of 256. So, whoever wrote the network, these nodes are fo
   product itself, unless both of its operands are divided by their own norms, or by the largest of them: then its
   result is at most as large as the vectors are long, and is rounded once. Convolutions of a single channel with
   constant weights, which join neighbouring scores, lie between;
-* sums and means, the squares they are taken of, and what is made of them alone, as a square root is, up to the node
+* sums and means, the squares they are taken of, and what is made of nothing else, as a square root is, up to the node
   that applies it to features;
 * nodes that only move values from one of these to another.
 
@@ -158,7 +158,7 @@ def _squares(reduction: ir.Node, features: _Features) -> Iterator[ir.Node]:
 
 
 def _applications(reduction: ir.Node, features: _Features) -> Iterator[ir.Node]:
-    """What is made of a norm alone, and the node that applies it to features."""
+    """What is made of a norm and of nothing else, and the node that applies it to features."""
     norms = set(reduction.outputs)
     waiting = list(reduction.outputs)
     while waiting:

@@ -26,7 +26,7 @@ def combine_mask_factors(model: ir.Model) -> ir.Model:
     graph = model.graph
     for step in (_divisions_to_products, _gather_factors, _choices_to_products, _gather_factors, _mask_at_once):
         step(graph, analyse_mask_path(model))
-    graph.sort()  # a mask may have been made behind the product that it is moved into
+    graph.sort()  # a mask may have been made after the product that it is moved into
     return model
 
 

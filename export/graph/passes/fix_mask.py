@@ -1,7 +1,7 @@
 """A mask that never changes: the whole mask path becomes constants.
 
-A watermark or a logo is in the same place in every picture. The mask path is then evaluated once, here, and its values
-where features meet it are stored. A plane that is the same for every picture of a batch is stored once. A value that
+A watermark or a logo is in the same place in every image. The mask path is then evaluated once, here, and its values
+where features meet it are stored. A plane that is the same for every image of a batch is stored once. A value that
 is larger than what it is made of, such as a bias for each channel times a plane, is still computed.
 """
 
@@ -25,7 +25,7 @@ def fix_mask(model: ir.Model, mask: NDArray[np.float32], batch: int) -> ir.Model
     Args:
         model: inputs `image`, `mask` and perhaps `sketch`, types and shapes inferred; static height and width.
         mask: [1,1,H,W], in the network's own polarity.
-        batch: a number of pictures that the model takes.
+        batch: a number of images that the model takes.
     """
     model = model.clone()
     graph = model.graph
@@ -38,7 +38,7 @@ def fix_mask(model: ir.Model, mask: NDArray[np.float32], batch: int) -> ir.Model
         stored = add_constant(graph, f"{value.name}_fixed", array[:1] if same else array)
         for user, index in list(value.uses()):
             if same and batch > 1 and user.op_type not in BROADCASTING:
-                user.replace_input_with(index, _for_each_picture(user, stored, array, image))
+                user.replace_input_with(index, _for_each_image(user, stored, array, image))
             else:
                 user.replace_input_with(index, stored)
         if value.is_graph_output():
@@ -67,7 +67,7 @@ def _frontier(graph: ir.Graph, mask_path: MaskPath) -> list[ir.Value]:
 
 
 def _elements(value: ir.Value) -> int:
-    """Elements for one picture."""
+    """Elements for one image."""
     array = constant(value)
     if array is not None:
         return array.size
@@ -92,8 +92,8 @@ def _evaluate(model: ir.Model, values: list[ir.Value], mask: NDArray[np.float32]
     return list(session.run([value.name for value in values], {name: feed[name] for name in names}))
 
 
-def _for_each_picture(anchor: ir.Node, stored: ir.Value, array: Array, image: ir.Value) -> ir.Value:
-    """`stored` repeated for as many pictures as there are, for an operator that does not broadcast."""
+def _for_each_image(anchor: ir.Node, stored: ir.Value, array: Array, image: ir.Value) -> ir.Value:
+    """`stored` repeated for as many images as there are, for an operator that does not broadcast."""
     assert isinstance(anchor.graph, ir.Graph)
     graph = anchor.graph
     start = add_constant(graph, "first", np.array([0], np.int64))
@@ -108,11 +108,11 @@ def _for_each_picture(anchor: ir.Node, stored: ir.Value, array: Array, image: ir
 
 
 def _output_constant(graph: ir.Graph, value: ir.Value, stored: ir.Value, array: Array, image: ir.Value) -> None:
-    """An output must be made by a node, with the number of pictures of the others."""
+    """An output must be made by a node, with the number of images of the others."""
     node = ir.node("Identity", [stored], num_outputs=1)
     node.outputs[0].type, node.outputs[0].shape = value.type, value.shape
     graph.append(node)
     if stored.shape is not None and array.shape[0] != stored.shape[0]:
-        node.replace_input_with(0, _for_each_picture(node, stored, array, image))
+        node.replace_input_with(0, _for_each_image(node, stored, array, image))
     graph.outputs[graph.outputs.index(value)] = node.outputs[0]
     node.outputs[0].name, value.name = value.name, f"{value.name}_computed"

@@ -147,8 +147,7 @@ def _collect_operand(
     node: ir.Node, index: int, operand: ir.Value | None, scale: Array, mask_path: MaskPath,
     edits: list[tuple[ir.Node, int, Array]],
 ) -> str | None:  # fmt: skip
-    if operand is None:
-        return "an operand is missing"
+    assert operand is not None  # of Add, Mul and Where none is optional
     array = constant(operand)
     if array is not None and not array.any():
         return None  # zero stays zero

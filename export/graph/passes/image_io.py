@@ -24,7 +24,7 @@ PREFIX = "network_"
 
 
 def add_image_io(model: ir.Model, interface: Interface, fixed_hole: NDArray[np.float32] | None = None) -> ir.Model:
-    """A copy of `model` that takes and gives uint8 pictures.
+    """A copy of `model` that takes and gives uint8 images.
 
     Args:
         model: inputs `image`, `mask` unless it is fixed, and `sketch` if it takes one; output `output`.

@@ -1,10 +1,10 @@
-"""Pointwise operators computed before nearest upsampling and not behind it.
+"""Pointwise operators computed before nearest upsampling and not after it.
 
 Repeating places commutes, exactly, with whatever treats each place for itself::
 
     up(x) * up(m)  =  up(x * m)          relu(up(x))  =  up(relu(x))
 
-A product with the mask then costs a quarter, and the convolution behind sees the upsampling itself (`fold_upsampling`).
+A product with the mask then costs a quarter, and the convolution sees the upsampling itself (`fold_upsampling`).
 """
 
 import onnx_ir as ir
@@ -16,7 +16,7 @@ from ..report import PassReport
 
 
 def sink_upsampling(model: ir.Model) -> tuple[ir.Model, PassReport]:
-    """Move pointwise operators from behind nearest upsampling to before it, in a copy of `model`."""
+    """Move pointwise operators from after nearest upsampling to before it, in a copy of `model`."""
     model = model.clone()
     report = PassReport("sink_upsampling")
     for node in list(model.graph):

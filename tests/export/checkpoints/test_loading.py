@@ -1,4 +1,4 @@
-"""Checkpoint families: exact against an independent network of the same layout, and strict."""
+"""Checkpoints are loaded strictly: nothing runs, and every misfit is named."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from benchmarks.networks.partial_conv import dividing_trained_scale
-from inpaintrt.export.checkpoints import load_checkpoint, save_checkpoint
-from inpaintrt.export.networks import DeepFillV2, PConvUNet
+from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.runtime.errors import CheckpointError
-from tests.conftest import make_network
 
 
 def save(content: Any, path: Path) -> Path:
@@ -22,60 +20,6 @@ def save(content: Any, path: Path) -> Path:
 @pytest.fixture
 def theirs() -> dict[str, torch.Tensor]:
     return dict(dividing_trained_scale().state_dict())
-
-
-@pytest.mark.parametrize("widths", [(8, 12, 16), (6, 8, 8, 10, 10)])
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_naoto0804_gives_what_its_own_network_gives(tmp_path: Path, widths: tuple[int, ...], wrapped: bool) -> None:
-    network = dividing_trained_scale(widths)
-    weights = network.state_dict()
-    loaded = load_checkpoint(save({"model": weights, "n_iter": 7} if wrapped else weights, tmp_path / "x.pth"))
-    assert loaded.family == "naoto0804"
-    assert loaded.arguments["widths"] == list(widths)
-    assert loaded.interface.mean == (0.485, 0.456, 0.406)
-    image = torch.randn(2, 3, 64, 64)
-    plane = (torch.rand(2, 1, 64, 64) > 0.4).float()
-    plane[:, :, 10:40, 10:40] = 0
-    with torch.no_grad():
-        expected, expected_mask = network(image, plane.expand(-1, 3, -1, -1))
-        output, updated = loaded.network(image, plane)
-    error = torch.linalg.vector_norm(output - expected) / torch.linalg.vector_norm(expected)
-    assert error < 1e-5  # FP32, other order of operations
-    assert torch.equal(updated, expected_mask[:, :1])
-
-
-def test_own_checkpoint_comes_back(tmp_path: Path) -> None:
-    network = make_network()
-    save_checkpoint(tmp_path / "a.ckpt", network, network.interface(image_range=(-1.0, 1.0)))
-    loaded = load_checkpoint(tmp_path / "a.ckpt")
-    assert loaded.interface == network.interface(image_range=(-1.0, 1.0))
-    image, mask = torch.rand(1, 3, 32, 32), (torch.rand(1, 1, 32, 32) > 0.5).float()
-    with torch.no_grad():
-        assert torch.equal(loaded.network(image, mask)[0], network(image, mask)[0])
-
-
-def test_half_precision_checkpoint_is_read_as_float32(tmp_path: Path) -> None:
-    network = make_network()
-    save_checkpoint(tmp_path / "a.ckpt", network, network.interface(), dtype=torch.float16)
-    loaded = load_checkpoint(tmp_path / "a.ckpt").network
-    weight = loaded.state_dict()["encoder.0.conv.conv.weight"]
-    assert weight.dtype == torch.float32
-    assert torch.equal(weight, network.encoder[0].conv.conv.weight.half().float())
-
-
-@pytest.mark.parametrize(
-    "network",
-    [PConvUNet(widths=(4, 6), strides=(1, 2)), DeepFillV2(width=8, attention={"fuse": False})],
-    ids=["PConvUNet", "DeepFillV2"],
-)
-def test_own_checkpoints_hold_networks_of_both_families(tmp_path: Path, network: PConvUNet | DeepFillV2) -> None:
-    save_checkpoint(tmp_path / "a.ckpt", network.eval(), network.interface())
-    loaded = load_checkpoint(tmp_path / "a.ckpt")
-    assert loaded.arguments == network.arguments
-    assert loaded.interface == network.interface()
-    image, mask = torch.rand(1, 3, 32, 32), (torch.rand(1, 1, 32, 32) > 0.5).float()
-    with torch.no_grad():
-        assert torch.equal(loaded.network(image, mask)[0], network(image, mask)[0])
 
 
 def test_data_parallel_prefix_is_taken_off(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:
@@ -130,11 +74,6 @@ def test_missing_extra_and_misshapen_keys_are_named(tmp_path: Path, theirs: dict
         load_checkpoint(save(wrong, tmp_path / "x.pth"))
 
 
-def test_counters_that_old_checkpoints_lack_are_optional(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:
-    old = {key: tensor for key, tensor in theirs.items() if not key.endswith("num_batches_tracked")}
-    assert load_checkpoint(save(old, tmp_path / "x.pth")).family == "naoto0804"
-
-
 def test_nan_weights_are_refused(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:
     theirs["enc_1.conv.input_conv.weight"][0, 0, 0, 0] = float("nan")
     with pytest.raises(
@@ -166,28 +105,9 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, theirs: dict[str, torch.Tensor
         load_checkpoint(path)
 
 
-def test_mask_weights_must_be_ones(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:
-    theirs["enc_2.conv.mask_conv.weight"][0] = 2
-    with pytest.raises(CheckpointError, match="not all one"):
-        load_checkpoint(save(theirs, tmp_path / "x.pth"))
-
-
 def test_an_unknown_family_names_the_nearest_and_the_keys(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:
     with pytest.raises(CheckpointError, match="none of their keys are there"):
         load_checkpoint(save({"layer1.weight": torch.zeros(1)}, tmp_path / "x.pth"))
     near = {key: tensor for key, tensor in theirs.items() if key != "dec_1.conv.input_conv.bias"}
     with pytest.raises(CheckpointError, match=r"nearest is naoto0804, by .*lacks dec_1\.conv\.input_conv\.bias"):
         load_checkpoint(save(near, tmp_path / "x.pth"))
-
-
-def test_own_checkpoint_of_another_version_or_network_is_refused(tmp_path: Path) -> None:
-    network = PConvUNet(widths=(4, 6))
-    path = tmp_path / "a.ckpt"
-    save_checkpoint(path, network, network.interface())
-    content = torch.load(path, weights_only=True)
-    with pytest.raises(CheckpointError, match="checkpoint version 99, this release reads 1"):
-        load_checkpoint(save({**content, "version": 99}, path))
-    with pytest.raises(CheckpointError, match="a network called 'other'"):
-        load_checkpoint(save({**content, "network": "other"}, path))
-    with pytest.raises(CheckpointError, match="arguments or interface are invalid"):
-        load_checkpoint(save({**content, "arguments": {"depth": 3}}, path))

@@ -1,5 +1,6 @@
 """Small graphs to run passes on."""
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -8,12 +9,17 @@ import onnx_ir as ir
 import onnxruntime
 from torch import Tensor, nn
 
-from benchmarks.networks.partial_conv import randomise
+from benchmarks.networks.partial_conv import dividing_trained_scale, randomise
 from inpaintrt.export.graph.cleanup.clean_up import clean_up
+from inpaintrt.export.graph.fp16.convert import Fp16Report, convert_to_fp16
+from inpaintrt.export.graph.passes.collapse_mask_channels import collapse_mask_channels
+from inpaintrt.export.graph.passes.fold_batch_norm import fold_batch_norm
+from inpaintrt.export.graph.passes.normalise_mask_ratio import normalise_mask_ratio
 from inpaintrt.export.interface import Interface
 from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.export.tracing.trace import trace
 from inpaintrt.runtime.bundle import Profile
+from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
 
 SIZE = 32
 SHAPES = {"image": (1, 3, SIZE, SIZE), "mask": (1, 1, SIZE, SIZE)}
@@ -23,6 +29,12 @@ def traced(network: nn.Module, mask_channels: int = 1) -> ir.Model:
     network.eval()
     adapter = TensorNetwork(network, Interface(mask_channels=mask_channels)).eval()
     return clean_up(trace(adapter, Profile((1, 1, 1), (SIZE,) * 3, (SIZE,) * 3)).model)
+
+
+@functools.cache
+def wide_trace() -> ir.Model:
+    """A U-Net whose masks are as wide as its features; many tests share it, and no pass changes what it is given."""
+    return traced(dividing_trained_scale(), mask_channels=3)
 
 
 def run(model: ir.Model, inputs: dict[str, Any]) -> list[np.ndarray]:
@@ -37,6 +49,11 @@ def inputs(seed: int = 0) -> dict[str, np.ndarray]:
     return {"image": rng.normal(size=(1, 3, SIZE, SIZE)).astype(np.float32), "mask": mask}
 
 
+def all_hole() -> dict[str, np.ndarray]:
+    """`inputs` with a mask of which nothing is known."""
+    return inputs() | {"mask": np.zeros((1, 1, SIZE, SIZE), dtype=np.float32)}
+
+
 def operators(model: ir.Model) -> Counter[str]:
     return Counter(node.op_type for node in model.graph)
 
@@ -44,9 +61,26 @@ def operators(model: ir.Model) -> Counter[str]:
 def assert_same(before: ir.Model, after: ir.Model) -> None:
     expected, found = run(before, inputs()), run(after, inputs())
     error = np.linalg.norm(found[0] - expected[0]) / np.linalg.norm(expected[0])
-    assert error < 1e-5  # the design's bound for every pass
+    assert error < 1e-5  # FP32, in another order of operations
     for mask, same in zip(expected[1:], found[1:], strict=True):
         assert (mask == same).all()
+
+
+def fp16_of(network: nn.Module, mask_channels: int = 1, keep: tuple[str, ...] = ()) -> tuple[ir.Model, Fp16Report]:
+    """The FP16 graph of a network after the passes that make it safe."""
+    model = traced(network, mask_channels)
+    for optimisation in (collapse_mask_channels, normalise_mask_ratio, fold_batch_norm):
+        model, _ = optimisation(model)
+    return convert_to_fp16(clean_up(model), keep)
+
+
+def assert_safe_in_fp16(network: nn.Module, kept: list[str]) -> None:
+    """No NaN where nothing is known, and these nodes in FP32 because a ratio may leave the FP16 range."""
+    half, report = fp16_of(network)
+    assert [name.split()[0] for name, reason in report.kept if "not proven" in reason] == kept
+    result = StrictFp16(half).run(all_hole())
+    assert result.first_non_finite is None
+    assert np.abs(result.outputs["output"] - run(traced(network), all_hole())[0]).max() < 2e-3
 
 
 class Layer(nn.Module):

@@ -1,24 +1,14 @@
 """Gated convolution, contextual attention and DeepFillv2 against independent implementations in their original form."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.networks.deepfill import MMagicGenerator, Port, attend, pad_same, random_images, trained_scale
-from inpaintrt.export.checkpoints import load_checkpoint
+from benchmarks.networks.deepfill import attend, pad_same
 from inpaintrt.export.networks import ContextualAttention, GatedConv2d, GatedDeconv2d
 from inpaintrt.export.networks.contextual_attention import parts_for_sizes
-from inpaintrt.runtime.errors import CheckpointError
-
-FP32 = 1e-5
-"""Relative L2 between two orders of the same FP32 additions, through fifty layers."""
-
-
-def relative(value: Tensor, expected: Tensor) -> float:
-    return float(torch.linalg.vector_norm(value - expected) / torch.linalg.vector_norm(expected))
+from tests.export.networks.comparing import FP32, relative
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -108,50 +98,6 @@ def test_attention_without_a_valid_patch_is_finite() -> None:
     assert mean.abs().max() > 0
 
 
-def port_as_checkpoint(network: nn.Module, path: Path, wrap: bool) -> Path:
-    weights = network.state_dict()
-    torch.save({"G": weights, "n_iter": 7} if wrap else weights, path)
-    return path
-
-
-@pytest.mark.parametrize("tensorflow", [False, True])
-@pytest.mark.parametrize(("width", "wrap"), [(8, True), (16, False)])
-def test_both_layouts_of_the_port_give_what_they_gave(tmp_path: Path, tensorflow: bool, width: int, wrap: bool) -> None:
-    network = trained_scale(Port(width, tensorflow))
-    loaded = load_checkpoint(port_as_checkpoint(network, tmp_path / "port.pth", wrap))
-    assert loaded.family == ("nipponjo-tf" if tensorflow else "nipponjo")
-    assert loaded.arguments["width"] == width
-    assert loaded.interface == Port.interface
-    for height, columns in ((96, 64), (40, 72)):
-        image, mask = random_images(height, columns)
-        with torch.no_grad():
-            found, expected = loaded.network(image, mask), network(image, mask)
-        assert relative(found[0], expected[0]) < FP32
-        assert relative(found[1], expected[1]) < FP32
-
-
-def mmagic_checkpoint(network: nn.Module, path: Path, prefix: str = "generator.") -> Path:
-    weights = {f"{prefix}{key}": tensor for key, tensor in network.state_dict().items()}
-    fuse = "stage2.contextual_attention_neck.contextual_attention.fuse_kernel"
-    weights |= {f"{prefix}{fuse}": torch.eye(3)[None, None], "disc.fc.weight": torch.zeros(3)}
-    torch.save({"meta": {"iter": 9}, "state_dict": weights}, path)
-    return path
-
-
-@pytest.mark.parametrize("prefix", ["generator.", "generator.encoder_decoder."])
-def test_mmagic_gives_what_it_gave_with_red_first(tmp_path: Path, prefix: str) -> None:
-    network = trained_scale(MMagicGenerator(8, 12))
-    loaded = load_checkpoint(mmagic_checkpoint(network, tmp_path / "mmagic.pth", prefix))
-    assert loaded.family == "mmagic-deepfillv2"
-    assert (loaded.arguments["width"], loaded.arguments["refine_width"]) == (8, 12)
-    image, mask = random_images(96, 80)
-    with torch.no_grad():
-        found = loaded.network(image, mask)
-        expected = network(image.flip(1), mask)
-    assert relative(found[0], expected[0].flip(1)) < FP32
-    assert relative(found[1], expected[1].flip(1)) < FP32
-
-
 def test_conventions_matter() -> None:
     """The tests above can fail: with another convention the same features give others."""
     generator = torch.Generator().manual_seed(0)
@@ -161,25 +107,6 @@ def test_conventions_matter() -> None:
     right = ContextualAttention()(features, hole)
     for other in ({"fuse": False}, {"resize": "corners"}, {"invalid": "excluded"}, {"count_overlap": True}):
         assert relative(ContextualAttention(**other)(features, hole), right) > 1000 * FP32, other
-
-
-def test_a_checkpoint_that_lacks_a_layer_is_refused_with_its_name(tmp_path: Path) -> None:
-    weights = trained_scale(Port(8)).state_dict()
-    del weights["stage2.conv_bn6.conv.bias"]
-    weights["stage2.extra.weight"] = torch.zeros(1)
-    torch.save(weights, tmp_path / "x.pth")
-    with pytest.raises(CheckpointError, match=r"missing stage2\.conv_bn6\.conv\.bias; left over stage2\.extra\.weight"):
-        load_checkpoint(tmp_path / "x.pth")
-
-
-def test_a_network_without_guide_channel_is_refused(tmp_path: Path) -> None:
-    weights = trained_scale(Port(8)).state_dict()
-    weights["stage1.conv1.conv.weight"] = weights["stage1.conv1.conv.weight"][:, :4]
-    torch.save(weights, tmp_path / "x.pth")
-    with pytest.raises(
-        CheckpointError, match=r"stage1\.conv1\.conv\.weight \(8, 4, 5, 5\) \(expected \(8, 5, 5, 5\)\)"
-    ):
-        load_checkpoint(tmp_path / "x.pth")
 
 
 def test_gradients_are_finite_where_there_are_no_features() -> None:

@@ -1,6 +1,4 @@
-"""`--explain` and the cost report: what a reader is told is what is in the graph."""
-
-from pathlib import Path
+"""`--explain`: what a reader is told is what is in the graph."""
 
 import pytest
 import torch
@@ -9,21 +7,17 @@ from torch.nn import functional as F
 
 from benchmarks.networks.partial_conv import NoMaskPath, dividing_trained_scale, randomise
 from inpaintrt.export import Interface
-from inpaintrt.export.exporter import export_source
-from inpaintrt.export.graph.analysis.cost import measure_cost
 from inpaintrt.export.models import make_models
 from inpaintrt.export.options import ExportOptions
 from inpaintrt.export.report import ExportReport
 from inpaintrt.export.source import from_module
 from inpaintrt.runtime.bundle import Profile
-from tests.commands import FOREIGN, refused, run
-from tests.export import formulations as f
-from tests.export.graph.graphs import SHAPES, Layer, traced
+from tests.export.graph import formulation_networks as networks, formulations as f
 
 
-def explained(network: nn.Module, mask_channels: int = 1) -> ExportReport:
+def explained(network: nn.Module, mask_channels: int = 1, keep_fp32: tuple[str, ...] = ()) -> ExportReport:
     interface = Interface(mask_channels=mask_channels, size_multiple=8)
-    options = ExportOptions(Profile((1, 1, 1), (32,) * 3, (32,) * 3), "tensor", explain=True)
+    options = ExportOptions(Profile((1, 1, 1), (32,) * 3, (32,) * 3), "tensor", keep_fp32=keep_fp32, explain=True)
     return make_models(from_module(network, interface), options)[1]
 
 
@@ -37,7 +31,7 @@ def explained(network: nn.Module, mask_channels: int = 1) -> ExportReport:
     ],
 )
 def test_a_layer_is_shown_as_it_was_found(layer: type[nn.Module], formula: str) -> None:
-    last = explained(randomise(f.ThreeLayers(layer))).layers[-1]
+    last = explained(randomise(networks.ThreeLayers(layer))).layers[-1]
     assert (last.layer, last.form, last.known, last.times) == ("layers.2.conv", "partial", "0..9", 1)
     assert last.window == "3x3, 8 to 3"
     assert last.precision == "fp16"
@@ -57,7 +51,7 @@ def test_masks_as_wide_as_features_are_told_with_their_planes() -> None:
 
 
 def test_layers_that_run_several_times_are_one_row() -> None:
-    layers = explained(randomise(f.Recurrent())).layers
+    layers = explained(randomise(networks.Recurrent())).layers
     assert {layer.layer: layer.times for layer in layers} == {"entrance.conv": 1, "layer.conv": 3, "exit": 1}
     assert [layer.form for layer in layers if layer.layer == "exit"] == ["ordinary"]
 
@@ -78,53 +72,40 @@ def test_masked_and_ordinary_convolutions_are_told_apart() -> None:
     assert [layer.window for layer in layers] == ["3x3, 3 to 4, stride 2", "3x3, 4 to 3, dilation 2"]
 
 
-def test_what_stays_single_is_told() -> None:
-    interface = Interface(size_multiple=8)
-    options = ExportOptions(Profile((1, 1, 1), (32,) * 3, (32,) * 3), "tensor", explain=True, keep_fp32=("conv2d_3*",))
-    report = make_models(from_module(randomise(f.ThreeLayers(f.RatioThenClamp)), interface), options)[1]
-    assert [layer.precision for layer in report.layers] == ["fp16", "fp32", "fp16"]
+def test_why_a_layer_stayed_fp32_is_told() -> None:
+    layers = explained(randomise(networks.ThreeLayers(f.RatioThenClamp)), keep_fp32=("conv2d_3*",)).layers
+    assert [layer.precision for layer in layers] == ["fp16", "fp32", "fp16"]
+    assert [layer.reason for layer in layers] == ["", "--keep-fp32 conv2d_3*", ""]
 
 
-def test_costs_are_counted() -> None:
-    cost = measure_cost(traced(Layer(lambda s, x, m: torch.relu(s.conv(x * m)) * F.max_pool2d(m, 3, 1, 1))), SHAPES)
-    assert cost.feature_multiply_adds == 32 * 32 * 3 * 27
-    assert cost.mask_multiply_adds == 0
-    assert cost.parameters == 81 + 3
-    assert cost.nodes == 5
-    feature, plane = 32 * 32 * 3 * 4, 32 * 32 * 4
-    assert cost.peak_activations == 2 * feature + plane  # the last product, its operands not yet freed
+def test_a_layer_is_not_taken_for_another_whose_name_begins_alike() -> None:
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1, stride=1 + i % 2) for i in range(3))
+
+        def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+            for layer in self.layers:
+                image = F.interpolate(torch.relu(layer(image * mask)), size=image.shape[2:])
+            return image
+
+    layers = explained(randomise(Several()), keep_fp32=("conv2d_1*",)).layers
+    assert [layer.precision for layer in layers] == ["fp16", "fp32", "fp16"]
 
 
-def test_costs_before_and_after(tmp_path: Path) -> None:
-    interface = Interface(mask_channels=3, size_multiple=8)
-    options = ExportOptions(Profile((1, 1, 1), (32,) * 3, (32,) * 3), "tensor")
-    bundle, report = export_source(from_module(dividing_trained_scale(), interface), tmp_path, options)
-    plain, single, half = (report.costs[name] for name in ("plain", "fp32", "fp16"))
-    assert plain.mask_multiply_adds == plain.feature_multiply_adds  # as many channels of mask as of features
-    assert single.feature_multiply_adds < 0.8 * plain.feature_multiply_adds
-    assert single.mask_multiply_adds < 0.1 * plain.mask_multiply_adds
-    assert single.parameters < 0.6 * plain.parameters
-    assert half.peak_activations < single.peak_activations < plain.peak_activations
-    assert [single.bytes, half.bytes] == [bundle.onnx(precision).bytes for precision in ("fp32", "fp16")]
+def test_both_of_two_layers_that_became_one_are_told() -> None:
+    class Parallel(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
 
+        def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+            return self.first(image) * torch.sigmoid(self.second(image)) * mask
 
-def test_the_size_of_a_file_is_counted_without_writing_it() -> None:
-    import onnx_ir as ir
-
-    model = traced(dividing_trained_scale(), mask_channels=3)
-    size = len(ir.to_proto(model).SerializeToString())
-    assert abs(measure_cost(model, SHAPES).bytes - size) < 0.02 * size
-
-
-def test_the_command(tmp_path: Path) -> None:
-    network = ("--network", f"{FOREIGN}:dividing_trained_scale", "--mask-channels", 3, "--size-multiple", 8)
-    shown = run("export-onnx", *network, "-o", tmp_path / "wide", "--size", 32, "--explain").stderr
-    assert "6 partial, 0 masked but not renormalised, 0 ordinary convolutions" in shown
-    assert "dec_1.conv.input_conv" in shown
-    assert "multiply-adds of masks" in shown
-    assert "leave out --no-optimize" in refused(
-        "export-onnx", *network, "-o", tmp_path / "plain", "--explain", "--no-optimize", "--precision", "fp32"
-    )
+    layers = explained(randomise(Parallel()), keep_fp32=("*_merged",)).layers
+    assert [(layer.layer, layer.reason) for layer in layers] == [
+        ("first", "--keep-fp32 *_merged"), ("second", "--keep-fp32 *_merged"),
+    ]  # fmt: skip
 
 
 def test_a_network_without_a_mask_path_is_told_so() -> None:

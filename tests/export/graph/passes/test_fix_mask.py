@@ -12,14 +12,17 @@ from torch import nn
 
 from benchmarks.networks.partial_conv import NoMaskPath, dividing_trained_scale, randomise
 from inpaintrt.export import Interface, export_onnx
+from inpaintrt.export.graph.passes.fix_mask import fix_mask
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import BundleError, ImageError, UsageError
 from inpaintrt.validation import validate
-from tests.commands import refused, run
+from tests.commands import refused, run as run_command
 from tests.conftest import copy_bundle, random_picture
-from tests.export.formulations import RatioThenClamp, ThreeLayers
+from tests.export.graph.formulation_networks import ThreeLayers
+from tests.export.graph.formulations import RatioThenClamp
+from tests.export.graph.graphs import inputs, operators, run, wide_trace
 
 HEIGHT, WIDTH = 45, 70
 """No multiples of the networks' 8."""
@@ -57,6 +60,18 @@ def test_nothing_of_the_mask_is_left_to_compute(fixed: Bundle, shared_bundle: Bu
     convolutions = [sum(node.op_type == "Conv" for node in graph.node) for graph in (before, after)]
     assert convolutions[1] == convolutions[0] - 6  # one mask sum for each layer
     assert not any(node.op_type == "Max" for node in after.node)
+
+
+def test_the_mask_path_is_evaluated_once() -> None:
+    model = wide_trace()
+    known = inputs()["mask"]
+    fixed = fix_mask(model, known, 1)
+    assert [value.name for value in fixed.graph.inputs] == ["image"]
+    convolutions = [operators(each)["Conv"] for each in (model, fixed)]
+    assert convolutions == [12, 6]  # one mask sum for each layer
+    expected, found = run(model, inputs()), run(fixed, {"image": inputs()["image"]})
+    assert np.linalg.norm(found[0] - expected[0]) < 1e-5 * np.linalg.norm(expected[0])
+    assert (found[1] == expected[1]).all()
 
 
 @pytest.mark.parametrize("batch", [1, 2, (1, 2, 3)])
@@ -137,8 +152,8 @@ def test_the_commands(checkpoint: Path, tmp_path: Path) -> None:
     Image.fromarray(image).save(tmp_path / "photo.png")
     Image.fromarray(np.where(logo(), 255, 0).astype(np.uint8)).save(tmp_path / "logo.png")
     bundle, photo, mask, filled = (tmp_path / name for name in ("bundle", "photo.png", "logo.png", "filled.png"))
-    run("export-onnx", checkpoint, "-o", bundle, "--fixed-mask", mask, "--precision", "fp32")
-    run("inpaint", bundle, "--image", photo, "-o", filled)
+    run_command("export-onnx", checkpoint, "-o", bundle, "--fixed-mask", mask, "--precision", "fp32")
+    run_command("inpaint", bundle, "--image", photo, "-o", filled)
     result = np.array(Image.open(filled))
     assert (result[~logo()] == image[~logo()]).all()
     assert (result[logo()] != image[logo()]).any()

@@ -1,5 +1,6 @@
 """Every formulation of partial convolution: exact, safe in FP16 on the whole corpus, and an engine that builds."""
 
+import functools
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 
 from benchmarks.networks.partial_conv import EpsilonNetwork, dividing_trained_scale, randomise
 from inpaintrt.engines.build import build_engine
-from inpaintrt.engines.store import TENSOR_SHAPES
 from inpaintrt.export import Interface
 from inpaintrt.export.graph.analysis.mask_path import analyse_mask_path
 from inpaintrt.export.models import make_models
@@ -21,11 +21,11 @@ from inpaintrt.export.options import ExportOptions
 from inpaintrt.export.report import ExportReport
 from inpaintrt.export.source import from_module
 from inpaintrt.export.tracing.deployed import TensorNetwork
-from inpaintrt.runtime.bundle import Profile
+from inpaintrt.runtime.bundle import DeployedInterface, Profile
 from inpaintrt.runtime.errors import NetworkError
 from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
 from inpaintrt.validation.cases.masks import mask_corpus
-from tests.export import formulations as f
+from tests.export.graph import formulation_networks as networks, formulations as f
 
 HEIGHT, WIDTH = 32, 48
 Make = Callable[[], nn.Module]
@@ -67,23 +67,23 @@ WIDE = (f.ThreeChannels, f.SumsChannelsFirst, f.MeanOfChannels)
 
 NETWORKS: dict[str, tuple[Make, int]] = {
     **{
-        name: (lambda layer=layer: f.ThreeLayers(layer), 3 if layer in WIDE else 1)  # type: ignore[misc]
+        name: (lambda layer=layer: networks.ThreeLayers(layer), 3 if layer in WIDE else 1)  # type: ignore[misc]
         for name, layer in LAYERS.items()
     },
-    "padded by its edge": (lambda: f.ThreeLayers(replicated), 1),
-    "mask of holes": (lambda: f.ThreeLayers(f.RatioThenClamp, holes=True), 1),
-    "batch norm before the activation": (lambda: f.ThreeLayers(f.WhereZero, norm="before"), 1),
-    "dilation": (lambda: f.ThreeLayers(f.MaskedFill, dilation=2, padding=2), 1),
-    "no bias": (lambda: f.ThreeLayers(f.RatioThenClamp, bias=False), 1),
-    "depthwise": (lambda: f.ThreeLayers(f.RatioThenClamp, groups=8), 1),
-    "depthwise, as wide as features": (lambda: f.ThreeLayers(f.ThreeChannels, groups=8), 3),
-    "grouped, joined skip masks": (lambda: f.SkippingUNet(f.ThreeChannels), 3),
-    "sums over joined skip masks": (lambda: f.SkippingUNet(f.SumsChannelsFirst), 3),
-    "larger of both masks": (lambda: f.SkippingUNet(f.RatioThenClamp, "larger"), 1),
-    "skip masks dropped": (lambda: f.SkippingUNet(f.MaskedFill, "dropped"), 1),
-    "first layers only": (f.FirstLayersOnly, 1),
-    "partial padding": (f.PartialPadding, 1),
-    "recurrent": (f.Recurrent, 1),
+    "padded by its edge": (lambda: networks.ThreeLayers(replicated), 1),
+    "mask of holes": (lambda: networks.ThreeLayers(f.RatioThenClamp, holes=True), 1),
+    "batch norm before the activation": (lambda: networks.ThreeLayers(f.WhereZero, norm="before"), 1),
+    "dilation": (lambda: networks.ThreeLayers(f.MaskedFill, dilation=2, padding=2), 1),
+    "no bias": (lambda: networks.ThreeLayers(f.RatioThenClamp, bias=False), 1),
+    "depthwise": (lambda: networks.ThreeLayers(f.RatioThenClamp, groups=8), 1),
+    "depthwise, as wide as features": (lambda: networks.ThreeLayers(f.ThreeChannels, groups=8), 3),
+    "grouped, joined skip masks": (lambda: networks.SkippingUNet(f.ThreeChannels), 3),
+    "sums over joined skip masks": (lambda: networks.SkippingUNet(f.SumsChannelsFirst), 3),
+    "larger of both masks": (lambda: networks.SkippingUNet(f.RatioThenClamp, "larger"), 1),
+    "skip masks dropped": (lambda: networks.SkippingUNet(f.MaskedFill, "dropped"), 1),
+    "first layers only": (networks.FirstLayersOnly, 1),
+    "partial padding": (networks.PartialPadding, 1),
+    "recurrent": (networks.Recurrent, 1),
     "reference form": (EpsilonNetwork, 1),
     "whole U-Net, as wide as features": (dividing_trained_scale, 3),
 }
@@ -94,6 +94,14 @@ UNSAFE = {"nan_to_num"}
 
 STATIC = Profile((2, 2, 2), (HEIGHT,) * 3, (WIDTH,) * 3)
 DYNAMIC = Profile((1, 2, 3), (16, HEIGHT, 64), (16, WIDTH, 64))
+
+
+@functools.cache
+def exported_as(name: str, profile: Profile = STATIC) -> tuple[dict[str, ir.Model], ExportReport, TensorNetwork]:
+    """A network of `NETWORKS`, exported once for all tests of a process; nothing changes the models."""
+    make, mask_channels = NETWORKS[name]
+    torch.manual_seed(0)
+    return exported(randomise(make()), mask_channels, profile)
 
 
 def exported(
@@ -115,8 +123,7 @@ def test_formulation_of_any_size(name: str) -> None:
 
 
 def check(name: str, profile: Profile) -> None:
-    make, mask_channels = NETWORKS[name]
-    models, report, network = exported(randomise(make()), mask_channels, profile)
+    models, report, network = exported_as(name, profile)
     session = onnxruntime.InferenceSession(ir.to_proto(models["fp32"]).SerializeToString())
     strict = StrictFp16(models["fp16"])
     corpus = mask_corpus(HEIGHT, WIDTH)
@@ -130,12 +137,12 @@ def check(name: str, profile: Profile) -> None:
         feed = {"image": image.numpy(), "mask": mask.numpy()}
         found, *found_masks = session.run(None, feed)
         scale = max(float(np.linalg.norm(expected)), 1e-6)
-        assert np.linalg.norm(found - expected) / scale < 1e-5, case.name  # the design's bound
+        assert np.linalg.norm(found - expected) / scale < 1e-5, case.name  # FP32, in another order of operations
         assert len(found_masks) == len(masks)
         assert all((a == b).all() for a, b in zip(found_masks, masks, strict=True)), case.name
-        half = strict.run(feed)
-        assert half.first_non_finite is None, f"{case.name}: {half.first_non_finite}"
-        assert np.linalg.norm(half.outputs["output"] - expected) / scale < 1e-2, case.name
+        fp16 = strict.run(feed)
+        assert fp16.first_non_finite is None, f"{case.name}: {fp16.first_non_finite}"
+        assert np.linalg.norm(fp16.outputs["output"] - expected) / scale < 1e-2, case.name
     assert report.fp16 is not None
     kept = [node for node, reason in report.fp16.kept if "sums or powers" not in reason]
     assert bool(kept) == (name in UNSAFE), kept
@@ -146,14 +153,15 @@ def assert_engine_builds(model: ir.Model, profile: Profile) -> None:
     """TensorRT-RTX knows every operator and takes every type."""
     if find_spec("tensorrt_rtx") is not None:
         content = ir.to_proto(model).SerializeToString()
-        shapes = {name: TENSOR_SHAPES[name] for name in ("image", "mask")}
+        interface = DeployedInterface("tensor", 8, profile, ("image", "mask"), ("output",))
+        axes = interface.input_shapes("batch", "height", "width")
+        shapes = {name: tuple(map(str, each)) for name, each in axes.items()}
         assert build_engine("tensorrt-rtx", content, "sm89", profile, shapes, lambda _: None)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, channels) in NETWORKS.items() if channels == 3])
 def test_masks_as_wide_as_features_are_carried_once(name: str) -> None:
-    make, mask_channels = NETWORKS[name]
-    models, _, _ = exported(randomise(make()), mask_channels)
+    models, _, _ = exported_as(name)
     path = analyse_mask_path(models["fp32"])
     widest = max(
         node.inputs[0].shape[1]
@@ -164,8 +172,7 @@ def test_masks_as_wide_as_features_are_carried_once(name: str) -> None:
 
 
 def test_padding_without_a_mask_follows_the_size() -> None:
-    network = randomise(f.PartialPadding())
-    models, _, reference = exported(network, 1, DYNAMIC)
+    models, _, reference = exported_as("partial padding", DYNAMIC)
     session = onnxruntime.InferenceSession(ir.to_proto(models["fp32"]).SerializeToString())
     for height, width in ((16, 64), (64, 16), (48, 48)):
         image, mask = torch.randn(1, 3, height, width), torch.ones(1, 1, height, width)

@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 import pytest
 import torch
-from torch import nn
 
 from benchmarks.networks.deepfill import random_images, trained_scale
 from inpaintrt.engines import build_engines
@@ -20,7 +18,7 @@ from inpaintrt.runtime import Bundle
 from inpaintrt.validation import validate
 from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
 from tests.engines.test_build import rtx
-from tests.export.networks.test_deepfill_v2 import FP32
+from tests.export.networks.comparing import FP32, relative_error
 
 
 def small(**attention: Any) -> DeepFillV2:
@@ -40,16 +38,6 @@ def bundle(network: DeepFillV2, tmp_path_factory: pytest.TempPathFactory) -> Bun
     return export_onnx(
         network, tmp_path_factory.mktemp("deepfill") / "static", interface=network.interface(), size=(64, 64)
     )
-
-
-def relative_error(bundle: Bundle, network: nn.Module, size: tuple[int, int], count: int) -> float:
-    """Relative L2 of the FP32 graph to PyTorch, over a batch whose pictures have different masks."""
-    image, mask = random_images(*size, count)
-    session = onnxruntime.InferenceSession(bundle.file(bundle.onnx("fp32")), providers=["CPUExecutionProvider"])
-    with torch.no_grad():
-        expected = network(image, mask)[0].numpy()
-    found = session.run(["output"], {"image": image.numpy(), "mask": mask.numpy()})[0]
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
 def test_batch_with_different_masks_equals_pytorch(network: DeepFillV2, tmp_path: Path) -> None:
@@ -92,7 +80,7 @@ def test_no_operator_that_engines_lack_or_that_computes_weights(bundle: Bundle) 
             assert node.inputs[1].const_value is not None
 
 
-def test_scores_beyond_the_half_precision_range_are_no_harm(tmp_path: Path) -> None:
+def test_scores_beyond_the_fp16_range_are_no_harm(tmp_path: Path) -> None:
     """Features 600 times as large make scores that reach far above 65504 before the softmax."""
     network = small()
     with torch.no_grad():
