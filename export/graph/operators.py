@@ -100,6 +100,9 @@ WITHIN_RANGE = VIEWS | {
 NO_LARGER = (MOVES | {"AveragePool", "MaxPool", "Relu", "Sigmoid", "Split", "Tanh"}) - {"Pad"}
 """Operators whose results are no larger than their operands, or than 1."""
 
+ONE_NUMBER = frozenset({"Cast", "CastLike", "Gather", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+"""Operators that pass on the one number they are given first."""
+
 TRANSPARENT = frozenset({"Cast", "Expand", "Identity"})
 """Operators that a formula leaves out."""
 

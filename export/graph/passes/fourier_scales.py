@@ -11,9 +11,7 @@ import math
 import onnx_ir as ir
 
 from ..ir_tools import constant
-
-NUMBERS = frozenset({"Cast", "CastLike", "Gather", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
-"""Operators that pass on the one number they are given first."""
+from ..operators import ONE_NUMBER
 
 SAME = 1e-6
 """Relative difference that FP32 makes to a root."""
@@ -89,7 +87,7 @@ def _power_of_length(value: ir.Value, node: ir.Node, axis: int) -> float | None:
     if maker.op_type == "Sqrt" and maker.inputs[0] is not None:
         power = _power_of_length(maker.inputs[0], node, axis)
         return None if power is None else power / 2
-    if maker.op_type in NUMBERS and maker.inputs[0] is not None:
+    if maker.op_type in ONE_NUMBER and maker.inputs[0] is not None:
         return _power_of_length(maker.inputs[0], node, axis)
     if maker.op_type != "Shape":
         return None
