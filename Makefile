@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
 	&& $(BIN)/pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
 
-.PHONY: demo test check lint bench environment photos train evaluate images api gpu cpp-packages cpp-check clean
+.PHONY: demo test check lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -59,6 +59,10 @@ api: environment  ## the API reference, from the docstrings, to build/api
 
 cpp-packages:  ## what runtime/cpp is built and tested with and is not installed, from Debian's packages (needs apt)
 	tests/runtime/cpp_packages.sh build/cpp-packages
+
+cpp-windows: environment  ## runtime/cpp for Windows with MinGW-w64, its tests under Wine (needs apt, no root); 10 minutes
+	tests/runtime/cpp_packages.sh build/windows-packages windows
+	$(BIN)/python -m tests.runtime.cpp_windows
 
 cpp-check: environment  ## the long checks of runtime/cpp: sanitizers and 10,000 altered bundles; about ten minutes
 	$(BIN)/python -m tests.runtime.cpp_build

@@ -120,6 +120,13 @@ class CInpainter:
         self.run(list(zip(image, masks, out, sketches, strict=True)))
         return out
 
+    def upscale(self, image: np.ndarray, factor: int) -> np.ndarray:
+        """As `inpaintrt.runtime.Inpainter.upscale`, for one image [H,W,3]."""
+        out = np.zeros((factor * image.shape[0], factor * image.shape[1], 3), np.uint8)
+        views = (ctypes.byref(view(image)), factor, ctypes.byref(view(out)))
+        self.library.check(self.library.functions.inpaintrt_upscale(self.handle, *views))
+        return out
+
     def run(self, tasks: Sequence[tuple[np.ndarray | None, ...]]) -> None:
         """Fill images given as (image, mask, out), or (image, mask, out, sketch)."""
         filled = [

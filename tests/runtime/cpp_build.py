@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def run(*command: str | Path, environment: dict[str, str] | None = None) -> subp
 
 
 def make_bundles(folder: Path) -> None:
-    """The bundles that the tests open, of a small network with random weights: `static`, `dynamic` and `fixed`."""
+    """What the tests open: `static`, `dynamic` and `fixed` of a small network with random weights, and `make_cases`."""
     from inpaintrt.export import export_onnx
     from tests.conftest import make_network
 
@@ -88,6 +89,30 @@ def make_bundles(folder: Path) -> None:
     export_onnx(network, folder / "static", interface=interface, size=(64, 64))
     export_onnx(network, folder / "dynamic", interface=interface, dynamic=(32, 64, 96), batch=(1, 2, 3))
     export_onnx(network, folder / "fixed", interface=interface, batch=(1, 2, 3), fixed_mask=logo())
+    make_cases(folder)
+
+
+def make_cases(folder: Path) -> None:
+    """What Python gives for the bundles of `make_bundles`, as files that test_same_bytes.cpp compares with.
+
+    `<bundle>.<number>.case` holds width and height (2 bytes each, the least first), whether there is a mask, the bytes
+    of image and mask, and those of the result.
+    """
+    from inpaintrt.runtime import Inpainter
+    from tests.conftest import random_picture
+
+    sizes: dict[str, tuple[tuple[int, int], ...]] = {
+        "static": ((64, 64), (51, 40), (90, 150)), "dynamic": ((64, 64), (33, 96), (130, 205)), "fixed": ((45, 70),),
+    }  # fmt: skip
+    for name, shapes in sizes.items():
+        with Inpainter(folder / name, device="cpu") as inpaint:
+            for number, (shape, share) in enumerate(product(shapes, (0.05, 0.4))):
+                image, hole = random_picture(*shape, seed=number, share=share)
+                hole[shape[0] // 3 : shape[0] // 2, shape[1] // 4 : shape[1] // 2] = True
+                filled = inpaint(image, None if name == "fixed" else hole)
+                header = np.array(shape[::-1], "<u2").tobytes() + bytes([name != "fixed"])
+                content = header + image.tobytes() + hole.astype(np.uint8).tobytes() + filled.tobytes()
+                (folder / f"{name}.{number}.case").write_bytes(content)
 
 
 def logo() -> NDArray[np.bool_]:

@@ -42,8 +42,8 @@ get() {
     "${apt[@]}" install --download-only --yes --no-install-recommends "$@"
 }
 if [[ $kind == windows ]]; then
-    get g++-mingw-w64-x86-64-posix wine64 nlohmann-json3-dev
-    (cd "$work/archives" && "${apt[@]}" source --download-only --tar-only zlib libpng1.6 libjpeg-turbo googletest)
+    get g++-mingw-w64-x86-64-posix libz-mingw-w64-dev wine64 nlohmann-json3-dev
+    (cd "$work/archives" && "${apt[@]}" source --download-only --tar-only libpng1.6 libjpeg-turbo googletest)
 else
     get nlohmann-json3-dev libgtest-dev libpng-dev libturbojpeg0-dev
 fi

@@ -77,6 +77,16 @@ def test_same_bytes_on_other_pitches_and_batches(library: c_interface.Library, d
         assert (python(images, masks) == cpp(images, masks)).all()
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_same_bytes_upscaled(library: c_interface.Library, dynamic_bundle: Bundle, factor: int) -> None:
+    image, _ = random_picture(20, 33)
+    with Inpainter(dynamic_bundle.path, device="cpu") as python, library.open(dynamic_bundle.path, "cpu") as cpp:
+        assert (cpp.upscale(image, factor) == python.upscale(image, factor)).all()
+        for refused in (python.upscale, cpp.upscale):
+            with pytest.raises((ImageError, c_interface.CError), match="an image is enlarged by 2 or more, not by 1"):
+                refused(image, 1)
+
+
 def test_same_bytes_with_a_fixed_mask(library: c_interface.Library, network: PConvUNet, tmp_path: Path) -> None:
     interface = network.interface(image_range=(-1.0, 1.0))
     export_onnx(network, tmp_path, interface=interface, batch=(1, 2, 3), fixed_mask=cpp_build.logo())
@@ -178,6 +188,17 @@ def test_an_installed_library_is_found_by_a_new_project(built: Path, shared_bund
     failed = cpp_build.run(folder / "example", tmp_path / "none")
     assert failed.returncode == 1
     assert "none" in failed.stdout
+
+
+def test_the_plugin_fills_all_or_nothing(built: Path, dynamic_bundle: Bundle) -> None:
+    program = built / "examples" / "inpaintrt-plugin"
+    output = _check(program, dynamic_bundle.path, "200")
+    assert "filled 100 %" in output
+    assert output.splitlines()[-1] == "done; the image changed"
+    for pause in (0, 3, 10, 30):
+        finished = cpp_build.run(program, dynamic_bundle.path, "200", str(pause))
+        last = {0: "done; the image changed", 3: "cancelled; the image is unchanged"}
+        assert finished.stdout.splitlines()[-1] == last[finished.returncode]
 
 
 def test_only_the_interface_is_visible(built: Path) -> None:

@@ -36,9 +36,9 @@ public:
     TimedRunner(std::unique_ptr<Runner> runner, Clock::duration& time) : runner_(std::move(runner)), time_(time) {}
     std::string name() const override { return runner_->name(); }
     detail::Buffers prepare(const detail::Shape& shape) override { return runner_->prepare(shape); }
-    void run() override {
+    void run(detail::Interrupt* interrupt) override {
         const auto start = Clock::now();
-        runner_->run();
+        runner_->run(interrupt);
         time_ = Clock::now() - start;
     }
     std::unique_ptr<Runner> clone() const override { return std::make_unique<TimedRunner>(runner_->clone(), time_); }
@@ -58,7 +58,7 @@ public:
         composite_.resize(shape.pixels() * 3);
         return {image_.data(), mask_.data(), composite_.data()};
     }
-    void run() override {}
+    void run(detail::Interrupt*) override {}
     std::unique_ptr<Runner> clone() const override { return std::make_unique<IdleRunner>(); }
 
 private:

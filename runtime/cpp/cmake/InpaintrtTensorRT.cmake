@@ -1,22 +1,33 @@
 # TensorRT and TensorRT-RTX: the same source, compiled with the headers of each. Neither library is linked; where one is
 # found, in the folder that is named or in a Python package, is remembered as the last place to look.
 
+# The number that a header defines as one of these names.
+function(inpaintrt_header_number header names result)
+    file(STRINGS ${header} line REGEX "define (${names}) [0-9]+")
+    string(REGEX MATCH "[0-9]+" number "${line}")
+    set(${result} "${number}" PARENT_SCOPE)
+endfunction()
+
 # The file that the loader is asked for, for a library whose headers were found.
 function(inpaintrt_library_name library headers result)
-    set(major 1)
-    if(library STREQUAL "tensorrt")
-        # One line, in every release: #define NV_TENSORRT_MAJOR 10, or by way of TRT_MAJOR_ENTERPRISE.
-        file(STRINGS ${headers}/NvInferVersion.h line REGEX "define (NV_TENSORRT|TRT)_MAJOR(_ENTERPRISE)? [0-9]+")
-        string(REGEX MATCH "[0-9]+" major "${line}")
-    endif()
-    set(name ${CMAKE_SHARED_LIBRARY_PREFIX}nvinfer)
+    # One line, in every release: #define NV_TENSORRT_MAJOR 10, or by way of TRT_MAJOR_ENTERPRISE, or TRT_MAJOR_RTX.
+    inpaintrt_header_number(${headers}/NvInferVersion.h "NV_TENSORRT_MAJOR|TRT_MAJOR_[A-Z]+" major)
+    inpaintrt_header_number(${headers}/NvInferVersion.h "NV_TENSORRT_MINOR|TRT_MINOR_[A-Z]+" minor)
+    set(name nvinfer)
     if(library STREQUAL "tensorrt_rtx")
-        set(name ${CMAKE_SHARED_LIBRARY_PREFIX}tensorrt_rtx)
+        set(name tensorrt_rtx)
+        if(major GREATER 9)  # the headers of TensorRT, which fit this release of TensorRT-RTX only
+            set(major 1)
+            set(minor 7)
+        endif()
     endif()
     if(WIN32)
         set(${result} ${name}_${major}.dll PARENT_SCOPE)
+        if(library STREQUAL "tensorrt_rtx")
+            set(${result} ${name}_${major}_${minor}.dll PARENT_SCOPE)
+        endif()
     else()
-        set(${result} ${name}.so.${major} PARENT_SCOPE)
+        set(${result} lib${name}.so.${major} PARENT_SCOPE)
     endif()
 endfunction()
 
@@ -30,7 +41,7 @@ function(inpaintrt_library_hint library name root result)
                 "import importlib.util as u; s = u.find_spec('${library}_libs'); print(s.submodule_search_locations[0] if s else '')"
             OUTPUT_VARIABLE package OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
     endif()
-    find_file(INPAINTRT_${library}_FILE ${name} HINTS ${root} ${package} PATH_SUFFIXES lib lib64 NO_DEFAULT_PATH)
+    find_file(INPAINTRT_${library}_FILE ${name} HINTS ${root} ${package} PATH_SUFFIXES bin lib lib64 NO_DEFAULT_PATH)
     mark_as_advanced(INPAINTRT_${library}_FILE)
     set(${result} "" PARENT_SCOPE)
     if(INPAINTRT_${library}_FILE AND INPAINTRT_REMEMBER_LIBRARIES)
@@ -60,6 +71,10 @@ endfunction()
 function(inpaintrt_add_tensor_rt option library root)
     if(NOT ${option})
         return()
+    endif()
+    if(MINGW)
+        message(FATAL_ERROR "${option}: NVIDIA builds the library for Windows with Microsoft's compiler, whose classes have "
+            "another layout than MinGW's; build inpaintrt with Microsoft's compiler (preset msvc) to run engines")
     endif()
     find_path(${option}_INCLUDE_DIR NvInferRuntime.h HINTS ${root} PATH_SUFFIXES include)
     if(NOT ${option}_INCLUDE_DIR)

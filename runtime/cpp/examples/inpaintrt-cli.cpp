@@ -10,9 +10,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <iostream>
-#include <iterator>
+
+#include "paths.hpp"
 
 namespace {
 
@@ -55,7 +55,7 @@ Pixels decode_png(const Bytes& file) {
     return pixels;
 }
 
-void write_png(const std::string& path, const Pixels& pixels) {
+Bytes encode_png(const Pixels& pixels) {
     png_image png{};
     png.version = PNG_IMAGE_VERSION;
     png.width = static_cast<png_uint_32>(pixels.width);
@@ -67,9 +67,13 @@ void write_png(const std::string& path, const Pixels& pixels) {
         rgba.push_back(pixels.alpha[i]);
     }
     const Bytes& samples = pixels.alpha.empty() ? pixels.rgb : rgba;
-    if (png_image_write_to_file(&png, path.c_str(), 0, samples.data(), 0, nullptr) == 0) {
+    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
+    Bytes file(size);
+    if (png_image_write_to_memory(&png, file.data(), &size, 0, samples.data(), 0, nullptr) == 0) {
         throw std::runtime_error(png.message);
     }
+    file.resize(size);
+    return file;
 }
 
 using Jpeg = std::unique_ptr<void, int (*)(tjhandle)>;
@@ -90,7 +94,7 @@ Pixels decode_jpeg(const Bytes& file) {
     return pixels;
 }
 
-void write_jpeg(const std::string& path, const Pixels& pixels) {
+Bytes encode_jpeg(const Pixels& pixels) {
     if (!pixels.alpha.empty()) throw std::runtime_error("JPEG holds no transparency, and the image has it; write PNG");
     const Jpeg jpeg(tjInitCompress(), &tjDestroy);
     unsigned char* data = nullptr;
@@ -99,17 +103,14 @@ void write_jpeg(const std::string& path, const Pixels& pixels) {
                                    TJSAMP_444, jpeg_quality, TJFLAG_ACCURATEDCT);
     const std::unique_ptr<unsigned char, void (*)(unsigned char*)> owner(data, &tjFree);
     check(result, jpeg);
-    std::ofstream file(path, std::ios::binary);
-    file.write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
-    if (!file.flush()) throw std::runtime_error("cannot be written");
+    return {data, data + size};
 }
 
 Pixels read(const std::string& path) try {
-    std::ifstream stream(path, std::ios::binary);
-    const Bytes file{std::istreambuf_iterator<char>(stream), {}};
+    const Bytes file = examples::read_file(examples::to_path(path));
     if (file.size() > 8 && std::memcmp(file.data(), "\x89PNG", 4) == 0) return decode_png(file);
     if (file.size() > 8 && std::memcmp(file.data(), "\xff\xd8", 2) == 0) return decode_jpeg(file);
-    throw std::runtime_error(stream.is_open() ? "is neither PNG nor JPEG" : "cannot be opened");
+    throw std::runtime_error(file.empty() ? "cannot be opened" : "is neither PNG nor JPEG");
 } catch (const std::exception& error) {
     throw std::runtime_error(path + ": " + error.what());
 }
@@ -133,7 +134,7 @@ Plane read_plane(const std::string& path) {
 }
 
 bool is_png(const std::string& path) {
-    const std::string suffix = std::filesystem::path(path).extension().string();
+    const std::string suffix = std::filesystem::u8path(path).extension().u8string();
     if (suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg") return suffix == ".png";
     throw std::runtime_error(path + ": the result is .png, .jpg or .jpeg");
 }
@@ -159,20 +160,23 @@ Arguments parse(const std::vector<std::string>& words) {
 void fill(const Arguments& arguments) {
     const std::string &image = arguments.places[1], &mask = arguments.places[2], &out = arguments.places[3];
     const bool png = is_png(out);  // before anything runs
-    inpaintrt::Inpainter inpainter(arguments.places[0]);
+    inpaintrt::Inpainter inpainter(std::filesystem::u8path(arguments.places[0]));
     std::cerr << "backend: " << inpainter.backend().to_string() << '\n';
     Pixels pixels = read(image);
     const Plane hole = mask == "-" ? Plane{} : read_plane(mask);
     const Plane lines = arguments.sketch.empty() ? Plane{} : read_plane(arguments.sketch);
     inpainter.inpaint({pixels.rgb.data(), pixels.width, pixels.height}, hole.view(),
                       {pixels.rgb.data(), pixels.width, pixels.height}, lines.view());  // in place
-    png ? write_png(out, pixels) : write_jpeg(out, pixels);
+    const Bytes file = png ? encode_png(pixels) : encode_jpeg(pixels);
+    if (!examples::write_file(examples::to_path(out), file.data(), file.size())) {
+        throw std::runtime_error(out + ": cannot be written");
+    }
 }
 
 }  // namespace
 
 int main(int count, char** arguments) try {
-    fill(parse({arguments + 1, arguments + count}));
+    fill(parse(examples::arguments(count, arguments)));
 } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';
     return 2;

@@ -13,7 +13,14 @@ struct inpaintrt_inpainter {
     std::string backend;
 };
 
+struct inpaintrt_cancellation {
+    inpaintrt::Cancellation cancellation;
+};
+
 namespace {
+
+/// A size beyond it was not filled in by the program.
+constexpr std::size_t largest_struct = 4096;
 
 using inpaintrt::Error;
 using inpaintrt::ErrorCode;
@@ -51,7 +58,7 @@ inpaintrt_options complete(const inpaintrt_options* options) {
     inpaintrt_options known;
     inpaintrt_default_options(&known);
     if (options == nullptr) return known;
-    if (options->size < sizeof(std::size_t) || options->size > 4096) {
+    if (options->size < sizeof(std::size_t) || options->size > largest_struct) {
         throw Error(ErrorCode::InvalidArgument, "options were not filled by inpaintrt_default_options");
     }
     std::memcpy(&known, options, std::min(options->size, sizeof known));
@@ -89,6 +96,33 @@ inpaintrt::Task convert(const inpaintrt_task& task) {
             mask(task.mask),
             {out.data, out.width, out.height, out.pitch},
             mask(task.sketch)};
+}
+
+std::vector<inpaintrt::Task> convert(const inpaintrt_task* tasks, std::size_t count) {
+    if (count != 0) require(tasks, "tasks");
+    std::vector<inpaintrt::Task> converted(count);
+    std::transform(tasks, tasks + count, converted.begin(), [](const inpaintrt_task& task) { return convert(task); });
+    return converted;
+}
+
+inpaintrt::Monitor convert(const inpaintrt_monitor& monitor) {
+    if (monitor.size < sizeof monitor || monitor.size > largest_struct) {
+        throw Error(ErrorCode::InvalidArgument, "size of the monitor is " + std::to_string(monitor.size) +
+                                                    "; expected sizeof(inpaintrt_monitor)");
+    }
+    inpaintrt::Monitor converted;
+    if (monitor.on_progress != nullptr) {
+        converted.on_progress = [=](double share) { return monitor.on_progress(monitor.user, share) == 0; };
+    }
+    if (monitor.on_tile != nullptr) {
+        converted.on_tile = [=](const inpaintrt::Tile& tile) {
+            const inpaintrt::ImageView& pixels = tile.pixels;
+            const inpaintrt_tile part{tile.task, tile.x, tile.y, {pixels.data, pixels.width, pixels.height, pixels.pitch}};
+            return monitor.on_tile(monitor.user, &part) == 0;
+        };
+    }
+    if (monitor.cancellation != nullptr) converted.cancellation = monitor.cancellation->cancellation;
+    return converted;
 }
 
 }  // namespace
@@ -134,12 +168,48 @@ std::int32_t inpaintrt_clone(const inpaintrt_inpainter* inpainter, inpaintrt_inp
 std::int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks, std::size_t count) {
     return call([&] {
         require(inpainter, "inpainter");
-        if (count != 0) require(tasks, "images");
-        std::vector<inpaintrt::Task> converted(count);
-        std::transform(tasks, tasks + count, converted.begin(),
-                       [](const inpaintrt_task& task) { return convert(task); });
-        inpainter->inpainter.inpaint(converted);
+        inpainter->inpainter.inpaint(convert(tasks, count));
     });
+}
+
+std::int32_t inpaintrt_inpaint_monitored(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks, std::size_t count,
+                                         const inpaintrt_monitor* monitor) {
+    return call([&] {
+        require(inpainter, "inpainter");
+        require(monitor, "monitor");
+        inpainter->inpainter.inpaint(convert(tasks, count), convert(*monitor));
+    });
+}
+
+std::int32_t inpaintrt_upscale(inpaintrt_inpainter* inpainter, const inpaintrt_view* image, std::int32_t factor,
+                               const inpaintrt_mutable_view* out) {
+    return call([&] {
+        require(inpainter, "inpainter");
+        require(image, "image");
+        require(out, "out");
+        inpainter->inpainter.upscale({image->data, image->width, image->height, image->pitch}, factor,
+                                     {out->data, out->width, out->height, out->pitch});
+    });
+}
+
+std::int32_t inpaintrt_cancellation_create(inpaintrt_cancellation** created) {
+    if (created != nullptr) *created = nullptr;
+    return call([&] {
+        require(created, "created");
+        *created = new inpaintrt_cancellation;
+    });
+}
+
+void inpaintrt_cancellation_cancel(inpaintrt_cancellation* cancellation) {
+    if (cancellation != nullptr) cancellation->cancellation.cancel();
+}
+
+void inpaintrt_cancellation_free(inpaintrt_cancellation* cancellation) {
+    delete cancellation;
+}
+
+std::size_t inpaintrt_memory(const inpaintrt_inpainter* inpainter) {
+    return inpainter == nullptr ? 0 : inpainter->inpainter.memory();
 }
 
 std::int32_t inpaintrt_fixed_size(const inpaintrt_inpainter* inpainter, std::int32_t* width, std::int32_t* height) {
@@ -155,6 +225,16 @@ std::int32_t inpaintrt_fixed_size(const inpaintrt_inpainter* inpainter, std::int
 
 const char* inpaintrt_backend(const inpaintrt_inpainter* inpainter) {
     return inpainter == nullptr ? "" : inpainter->backend.c_str();
+}
+
+const char* inpaintrt_warnings(const inpaintrt_inpainter* inpainter) {
+    thread_local std::string lines;
+    const std::int32_t code = call([&] {
+        lines.clear();
+        require(inpainter, "inpainter");
+        for (const std::string& line : inpainter->inpainter.warnings()) lines += (lines.empty() ? "" : "\n") + line;
+    });
+    return code == INPAINTRT_OK ? lines.c_str() : "";
 }
 
 void inpaintrt_close(inpaintrt_inpainter* inpainter) {

@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 namespace inpaintrt::detail {
 namespace {
 
 /// More pixels in one call of the network are an error of the bundle, as MAX_PIXELS in runtime/images.py.
 constexpr std::int64_t most_pixels = 200'000'000;
+
+Plane<const std::uint8_t> readable(const Plane<std::uint8_t>& plane) {
+    return {plane.data, plane.rows, plane.row_bytes, plane.pitch};
+}
 
 void copy_rows(const Plane<const std::uint8_t>& from, const Plane<std::uint8_t>& to) {
     if (from.data == to.data) return;  // in place
@@ -42,42 +47,76 @@ void copy_pixels(const std::uint8_t* from, std::uint8_t* to, std::size_t count) 
 Filler::Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner)
     : interface_(interface), fixed_(fixed), runner_(std::move(runner)) {}
 
-void Filler::fill(const std::vector<Task>& tasks) {
+std::vector<CheckedTask> Filler::check(const std::vector<Task>& tasks) const {
     std::vector<CheckedTask> checked;
     const bool takes_sketch = interface_.takes("sketch");
     for (const Task& task : tasks) {
         checked.push_back(check_task(task, fixed_, takes_sketch));
+        checked.back().index = checked.size() - 1;
         const CheckedTask& first = checked.front();
         if (checked.back().height != first.height || checked.back().width != first.width) {
             throw Error(ErrorCode::Image, "images of one call have one size, but one is " +
-                                                std::to_string(checked.back().width) + "x" +
-                                                std::to_string(checked.back().height) + " and the first is " +
-                                                std::to_string(first.width) + "x" + std::to_string(first.height));
+                                              std::to_string(checked.back().width) + "x" +
+                                              std::to_string(checked.back().height) + " and the first is " +
+                                              std::to_string(first.width) + "x" + std::to_string(first.height));
         }
     }
+    return checked;
+}
+
+std::size_t Filler::holes(const CheckedTask& task) const {
+    return fixed_ ? task.height * task.width : count_holes(task.mask);
+}
+
+void Filler::fill(const std::vector<Task>& tasks, const Monitor* monitor) {
+    std::vector<CheckedTask> checked = check(tasks);
+    if (monitor == nullptr) {
+        fill_all(checked, {nullptr, 0});
+        return;
+    }
+    // Into memory of our own, so that a call that ends early leaves no half result.
+    std::vector<std::vector<std::uint8_t>> results;
+    std::vector<Plane<std::uint8_t>> outs;
+    std::size_t to_fill = 0;
+    for (CheckedTask& task : checked) {
+        const std::size_t row_bytes = 3 * task.width;
+        results.emplace_back(task.height * row_bytes);
+        outs.push_back(std::exchange(task.out, {results.back().data(), task.height, row_bytes, row_bytes}));
+        to_fill += holes(task);
+    }
+    fill_all(checked, {monitor, to_fill});
+    for (std::size_t i = 0; i < checked.size(); ++i) copy_rows(readable(checked[i].out), outs[i]);
+}
+
+void Filler::fill_all(const std::vector<CheckedTask>& tasks, Report report) {
+    report.check();
     std::vector<const CheckedTask*> together;
-    for (const CheckedTask& task : checked) {
+    for (const CheckedTask& task : tasks) {
         if (!fixed_ && !has_hole(task.mask)) {
             copy_rows(task.image, task.out);
         } else if (fits(task)) {
             together.push_back(&task);
         } else {
-            fill_by_windows(task);
+            fill_by_windows(task, report);
         }
     }
     const auto most = static_cast<std::size_t>(interface_.profile.batch.largest);
     for (std::size_t start = 0; start < together.size(); start += most) {
-        const std::size_t count = std::min(most, together.size() - start);
-        std::vector<Input> inputs;
-        for (std::size_t i = 0; i < count; ++i) {
-            const CheckedTask& task = *together[start + i];
-            inputs.push_back({task.image, task.mask, task.sketch});
-        }
-        const Result result = run(inputs);
-        for (std::size_t i = 0; i < count; ++i) {
-            const Plane<std::uint8_t>& out = together[start + i]->out;
-            copy_rows({result.composite + i * result.size, out.rows, out.row_bytes, result.pitch}, out);
-        }
+        const auto first = together.begin() + static_cast<std::ptrdiff_t>(start);
+        const auto last = first + static_cast<std::ptrdiff_t>(std::min(most, together.size() - start));
+        fill_together({first, last}, report);
+    }
+}
+
+void Filler::fill_together(const std::vector<const CheckedTask*>& tasks, Report& report) {
+    std::vector<Input> inputs;
+    for (const CheckedTask* task : tasks) inputs.push_back({task->image, task->mask, task->sketch});
+    const Result result = run(inputs, report);
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+        const CheckedTask& task = *tasks[i];
+        copy_rows({result.composite + i * result.size, task.out.rows, task.out.row_bytes, result.pitch}, task.out);
+        const Area whole{{0, static_cast<std::int64_t>(task.height)}, {0, static_cast<std::int64_t>(task.width)}};
+        report.filled(task.index, task.out, whole, report.interrupt() == nullptr ? 0 : holes(task));
     }
 }
 
@@ -87,14 +126,13 @@ bool Filler::fits(const CheckedTask& task) const {
            static_cast<std::int64_t>(task.width) <= profile.width.largest;
 }
 
-void Filler::fill_by_windows(const CheckedTask& task) {
+void Filler::fill_by_windows(const CheckedTask& task, Report& report) {
     const Plane<std::uint8_t>& out = task.out;
     std::vector<std::uint8_t> hole(task.height * task.width);
     for (std::size_t y = 0; y < task.height; ++y) {
         copy_mask(task.mask.row(y), hole.data() + y * task.width, task.width);
     }
     copy_rows(task.image, out);
-    const Plane<const std::uint8_t> filled{out.data, out.rows, out.row_bytes, out.pitch};
     const Plane<const std::uint8_t> unknown{hole.data(), task.height, task.width, task.width};
     const auto fill_window = [&](const Window& window) {
         const auto top = static_cast<std::size_t>(window.area.rows.start);
@@ -103,22 +141,27 @@ void Filler::fill_by_windows(const CheckedTask& task) {
         const auto columns = static_cast<std::size_t>(window.area.columns.size());
         const bool has_lines = task.sketch.data != nullptr;
         const Result result =
-            run({{filled.part(top, rows, 3 * left, 3 * columns), unknown.part(top, rows, left, columns),
-                  has_lines ? task.sketch.part(top, rows, left, columns) : Plane<const std::uint8_t>{}}});
+            run({{readable(out).part(top, rows, 3 * left, 3 * columns), unknown.part(top, rows, left, columns),
+                  has_lines ? task.sketch.part(top, rows, left, columns) : Plane<const std::uint8_t>{}}},
+                report);
+        std::size_t filled = 0;
         for (auto y = static_cast<std::size_t>(window.core.rows.start);
              y < static_cast<std::size_t>(window.core.rows.stop); ++y) {
             const std::uint8_t* patch = result.composite + (y - top) * result.pitch;
             for (auto x = static_cast<std::size_t>(window.core.columns.start);
                  x < static_cast<std::size_t>(window.core.columns.stop); ++x) {
-                if (unknown.row(y)[x] != 0) std::memcpy(out.row(y) + 3 * x, patch + 3 * (x - left), 3);
+                if (unknown.row(y)[x] == 0) continue;
+                std::memcpy(out.row(y) + 3 * x, patch + 3 * (x - left), 3);
+                ++filled;
             }
         }
+        report.filled(task.index, out, window.core, filled);
     };
     for_windows_around_holes(hole, static_cast<std::int64_t>(task.height), static_cast<std::int64_t>(task.width),
                              interface_.profile.height.largest, interface_.profile.width.largest, fill_window);
 }
 
-Filler::Result Filler::run(const std::vector<Input>& inputs) {
+Filler::Result Filler::run(const std::vector<Input>& inputs, const Report& report) {
     const Shape shape = padded(inputs.size(), inputs.front().image.rows, inputs.front().image.row_bytes / 3);
     const Buffers buffers = runner_->prepare(shape);
     const auto height = static_cast<std::size_t>(shape.height);
@@ -143,7 +186,13 @@ Filler::Result Filler::run(const std::vector<Input>& inputs) {
         }
         std::memset(buffers.sketch + inputs.size() * pixels, 0, unused);
     }
-    runner_->run();
+    try {
+        runner_->run(report.interrupt());
+    } catch (const Error&) {
+        report.check();  // a run that was ended from outside fails
+        throw;
+    }
+    report.check();
     return {buffers.composite, width * 3, pixels * 3};
 }
 

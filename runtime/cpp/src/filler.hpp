@@ -8,6 +8,7 @@
 #include "backends/runner.hpp"
 #include "bundle/document.hpp"
 #include "inpaintrt/error.hpp"
+#include "report.hpp"
 #include "views.hpp"
 #include "windows.hpp"
 
@@ -18,8 +19,15 @@ public:
     /// `fixed` is the size that images have if the network's mask is fixed.
     Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner);
 
-    /// Fill images of one size. Throws Error(Image) if they differ in size, or whatever the runner throws.
-    void fill(const std::vector<Task>& tasks);
+    /// Fill images of one size. Throws Error(Image) if they differ in size, Error(Cancelled), or what the runner throws.
+    ///
+    /// `monitor` may be null.
+    void fill(const std::vector<Task>& tasks, const Monitor* monitor = nullptr);
+
+    std::vector<std::string> warnings() const { return runner_->warnings(); }
+
+    /// As `Runner::memory`.
+    std::size_t memory() const { return runner_->memory(); }
 
     const std::optional<Size>& fixed() const { return fixed_; }
 
@@ -41,9 +49,13 @@ private:
         std::size_t size = 0;
     };
 
+    std::vector<CheckedTask> check(const std::vector<Task>& tasks) const;
+    std::size_t holes(const CheckedTask& task) const;
     bool fits(const CheckedTask& task) const;
-    void fill_by_windows(const CheckedTask& task);
-    Result run(const std::vector<Input>& inputs);
+    void fill_all(const std::vector<CheckedTask>& tasks, Report report);
+    void fill_together(const std::vector<const CheckedTask*>& tasks, Report& report);
+    void fill_by_windows(const CheckedTask& task, Report& report);
+    Result run(const std::vector<Input>& inputs, const Report& report);
     Shape padded(std::size_t count, std::size_t height, std::size_t width) const;
 
     DeployedInterface interface_;

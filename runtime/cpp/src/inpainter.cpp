@@ -6,8 +6,10 @@
 
 #include "backends/choice.hpp"
 #include "bundle/opened.hpp"
+#include "files.hpp"
 #include "filler.hpp"
 #include "guarded.hpp"
+#include "upscale.hpp"
 
 namespace inpaintrt {
 namespace {
@@ -78,10 +80,32 @@ public:
         return std::make_unique<Implementation>(filler_.clone(), choice_);
     }
 
-    void fill(const std::vector<Task>& tasks) {
+    void fill(const std::vector<Task>& tasks, const Monitor* monitor = nullptr) {
         const std::lock_guard lock(mutex_);
-        filler_.fill(tasks);
+        filler_.fill(tasks, monitor);
     }
+
+    void upscale(const ImageView& image, int factor, const MutableImageView& out) {
+        const detail::Plane<const std::uint8_t> small = detail::check_image(image, "image");
+        const detail::Plane<std::uint8_t> to = detail::check_image(out, "out");
+        if (factor < 2) throw Error(ErrorCode::Image, "an image is enlarged by 2 or more, not by " + std::to_string(factor));
+        const auto times = static_cast<std::size_t>(factor);
+        if (to.rows / times != small.rows || to.rows % times != 0 || to.row_bytes / times != small.row_bytes ||
+            to.row_bytes % times != 0) {
+            throw Error(ErrorCode::Image, "out is " + std::to_string(out.width) + "x" + std::to_string(out.height) +
+                                              "; expected " + std::to_string(factor) + " times the image's " +
+                                              std::to_string(image.width) + "x" + std::to_string(image.height));
+        }
+        detail::Grid grid = detail::place_on_grid(small, times);
+        fill({{{grid.image.data(), out.width, out.height, 0},
+               {grid.hole.data(), out.width, out.height, 0},
+               {grid.image.data(), out.width, out.height, 0},
+               {}}});
+        detail::to_pixel_centres(grid, times, to);
+    }
+
+    std::size_t memory() const { return filler_.memory(); }
+    std::vector<std::string> warnings() const { return filler_.warnings(); }
 
     const std::optional<detail::Size>& fixed() const { return filler_.fixed(); }
     const BackendChoice& choice() const { return choice_; }
@@ -108,6 +132,25 @@ void Inpainter::inpaint(const ImageView& image, const MaskView& mask, const Muta
 void Inpainter::inpaint(const std::vector<Task>& tasks) {
     Implementation& implementation = opened();
     guarded([&] { implementation.fill(tasks); });
+}
+
+void Inpainter::inpaint(const std::vector<Task>& tasks, const Monitor& monitor) {
+    Implementation& implementation = opened();
+    guarded([&] { implementation.fill(tasks, &monitor); });
+}
+
+void Inpainter::upscale(const ImageView& image, int factor, const MutableImageView& out) {
+    Implementation& implementation = opened();
+    guarded([&] { implementation.upscale(image, factor, out); });
+}
+
+std::vector<std::string> Inpainter::warnings() const {
+    const Implementation& implementation = opened();
+    return guarded([&] { return implementation.warnings(); });
+}
+
+std::size_t Inpainter::memory() const {
+    return opened().memory();
 }
 
 Inpainter Inpainter::clone() const {

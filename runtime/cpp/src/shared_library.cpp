@@ -1,9 +1,13 @@
 #include "shared_library.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <sstream>
 
 #ifdef _WIN32
-#include <windows.h>
+#include "files.hpp"
+#include "win32.hpp"
 #else
 #include <dlfcn.h>
 #endif
@@ -13,9 +17,28 @@ namespace {
 
 #ifdef _WIN32
 void* open_one(const std::string& name, std::string& reason) {
-    void* handle = LoadLibraryA(name.c_str());
-    if (handle == nullptr) reason = name + ": Windows error " + std::to_string(GetLastError());
+    // A library that is named by its whole path finds its own dependencies beside itself.
+    const std::filesystem::path path = wide(name);
+    const bool bare = !path.has_parent_path();
+    std::error_code error;
+    const std::wstring file = bare ? path.wstring() : std::filesystem::absolute(path, error).make_preferred().wstring();
+    void* handle = LoadLibraryExW(file.c_str(), nullptr, bare ? 0 : LOAD_WITH_ALTERED_SEARCH_PATH);
+    if (handle == nullptr) reason = name + ": " + windows_error(GetLastError());
     return handle;
+}
+
+/// The folder of the program, or of the library that this code is in.
+std::filesystem::path folder_of(HMODULE module) {
+    std::wstring path(32768, L'\0');  // the longest that Windows has
+    path.resize(GetModuleFileNameW(module, path.data(), static_cast<DWORD>(path.size())));
+    return std::filesystem::path(path).parent_path();
+}
+
+HMODULE this_module() {
+    HMODULE module = nullptr;
+    constexpr DWORD how = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    GetModuleHandleExW(how, reinterpret_cast<LPCWSTR>(&this_module), &module);
+    return module;
 }
 
 void* find_symbol(void* handle, const char* name) {
@@ -54,10 +77,34 @@ void* SharedLibrary::symbol(const char* name) const {
     return found;
 }
 
+std::vector<std::string> places_of(const std::string& name) {
+    std::vector<std::string> places;
+#ifdef _WIN32
+    std::vector<std::filesystem::path> folders = {folder_of(this_module()), folder_of(nullptr)};
+    std::wstringstream list(wide(environment("PATH").value_or("")));
+    for (std::wstring folder; std::getline(list, folder, L';');) folders.emplace_back(folder);
+    for (const std::filesystem::path& folder : folders) {
+        const std::string place = text(folder / wide(name));
+        const bool known = std::find(places.begin(), places.end(), place) != places.end();
+        if (folder.is_absolute() && !known && file_exists(folder / wide(name))) places.push_back(place);
+    }
+#endif
+    places.push_back(name);
+    return places;
+}
+
 std::optional<std::string> environment(const char* name) {
+#ifdef _WIN32
+    // Of the process: a program's own copies may differ where it has several C libraries.
+    std::wstring value(32768, L'\0');  // the longest that Windows has
+    value.resize(GetEnvironmentVariableW(wide(name).c_str(), value.data(), static_cast<DWORD>(value.size())));
+    if (value.empty()) return std::nullopt;
+    return narrow(value);
+#else
     const char* value = std::getenv(name);
     if (value == nullptr || *value == '\0') return std::nullopt;
     return value;
+#endif
 }
 
 }  // namespace inpaintrt::detail

@@ -33,6 +33,13 @@ private:
     std::string name_;
 };
 
+/// Where to look for a library of this file name, best first; names for `SharedLibrary::open`.
+///
+/// On Windows the folder of this library, that of the program, and those of PATH come before what Windows itself would
+/// find: its system folder holds an old ONNX Runtime, and a plug-in's own folder is not searched. Elsewhere it is the
+/// name, which the loader looks for.
+std::vector<std::string> places_of(const std::string& name);
+
 /// The value of an environment variable, if it is set and not empty.
 std::optional<std::string> environment(const char* name);
 

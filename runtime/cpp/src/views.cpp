@@ -63,13 +63,21 @@ Plane<const std::uint8_t> moved(const Plane<const std::uint8_t>& plane, std::uin
 
 }  // namespace
 
+Plane<const std::uint8_t> check_image(const ImageView& view, const std::string& name) {
+    return check_view<const std::uint8_t>(view, 3, name);
+}
+
+Plane<std::uint8_t> check_image(const MutableImageView& view, const std::string& name) {
+    return check_view<std::uint8_t>(view, 3, name);
+}
+
 CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool takes_sketch) {
     if (task.sketch.data != nullptr && !takes_sketch) {
         throw Error(ErrorCode::Image, "this bundle's network takes no sketch; leave it out");
     }
     CheckedTask checked;
-    checked.image = check_view<const std::uint8_t>(task.image, 3, "image");
-    checked.out = check_view<std::uint8_t>(task.out, 3, "out");
+    checked.image = check_image(task.image, "image");
+    checked.out = check_image(task.out, "out");
     check_size(task.out, task.image, "out");
     checked.height = checked.image.rows;
     checked.width = checked.image.row_bytes / 3;
@@ -112,6 +120,15 @@ bool has_hole(const Plane<const std::uint8_t>& mask) {
         if (any != 0) return true;
     }
     return false;
+}
+
+std::size_t count_holes(const Plane<const std::uint8_t>& mask) {
+    std::size_t count = 0;
+    for (std::size_t y = 0; y < mask.rows; ++y) {
+        const std::uint8_t* row = mask.row(y);
+        for (std::size_t x = 0; x < mask.row_bytes; ++x) count += row[x] != 0;
+    }
+    return count;
 }
 
 void copy_mask(const std::uint8_t* from, std::uint8_t* to, std::size_t count) {

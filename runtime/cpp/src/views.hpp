@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "bundle/opened.hpp"
@@ -37,6 +38,7 @@ struct CheckedTask {
     Plane<std::uint8_t> out;
     std::size_t height = 0;
     std::size_t width = 0;
+    std::size_t index = 0;  ///< Which of the call's tasks it is.
     std::vector<std::uint8_t> copies;  ///< Of inputs that the result would overwrite before they are read.
 };
 
@@ -47,6 +49,13 @@ struct CheckedTask {
 CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool takes_sketch);
 
 bool has_hole(const Plane<const std::uint8_t>& mask);
+
+/// How many pixels are not 0.
+std::size_t count_holes(const Plane<const std::uint8_t>& mask);
+
+/// Throws Error(Image) if the view has no data, no pixels, or a wrong pitch; `name` says which it is.
+Plane<const std::uint8_t> check_image(const ImageView& view, const std::string& name);
+Plane<std::uint8_t> check_image(const MutableImageView& view, const std::string& name);
 
 /// 1 where `from` is non-zero, 0 elsewhere.
 void copy_mask(const std::uint8_t* from, std::uint8_t* to, std::size_t count);

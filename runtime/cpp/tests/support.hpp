@@ -1,6 +1,13 @@
 // What the tests share: images, a network that can be seen through, and bundles to open.
 #pragma once
 
+#ifdef _WIN32
+#ifndef NOMINMAX
+#define NOMINMAX  // MinGW has it already
+#endif
+#include <windows.h>
+#endif
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -72,7 +79,7 @@ public:
         composite_.resize(shape.pixels() * 3);
         return {image.data(), mask.data(), composite_.data(), takes_sketch ? sketch.data() : nullptr};
     }
-    void run() override {
+    void run(detail::Interrupt*) override {
         if (shapes_ != nullptr) shapes_->push_back(shape_);
         for (std::size_t i = 0; i < image.size(); ++i) {
             composite_[i] = mask[i / 3] != 0 ? static_cast<std::uint8_t>(255 - image[i]) : image[i];
@@ -110,6 +117,14 @@ void expect_error(ErrorCode code, const std::string& part, const Action& action)
 inline int figure(const char* name, int usual) {
     const char* value = std::getenv(name);
     return value == nullptr ? usual : std::atoi(value);
+}
+
+inline void set_environment(const char* name, const std::string& value) {
+#ifdef _WIN32
+    SetEnvironmentVariableA(name, value.c_str());
+#else
+    setenv(name, value.c_str(), 1);
+#endif
 }
 
 inline Bytes read_file(const std::filesystem::path& path) {

@@ -152,7 +152,9 @@ TEST_F(Loader, RefusesLinksOutOfTheBundle) {
     const fs::path elsewhere = bundle.string() + ".secret";
     fs::remove(elsewhere);
     fs::rename(bundle / "model.fp32.onnx", elsewhere);
-    fs::create_symlink(elsewhere, bundle / "model.fp32.onnx");
+    std::error_code error;
+    fs::create_symlink(elsewhere, bundle / "model.fp32.onnx", error);
+    if (error) GTEST_SKIP() << "no links here: " << error.message();
     expect_error(ErrorCode::Bundle, "expected a path inside the bundle", [&] { detail::Bundle::open(bundle); });
 }
 

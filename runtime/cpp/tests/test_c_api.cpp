@@ -38,7 +38,7 @@ protected:
 };
 
 TEST_F(CInterface, FillsAsTheCppInterfaceDoes) {
-    ASSERT_EQ(open(fixed().string()), INPAINTRT_OK) << inpaintrt_last_error();
+    ASSERT_EQ(open(fixed().u8string()), INPAINTRT_OK) << inpaintrt_last_error();
     EXPECT_STREQ(inpaintrt_backend(inpainter_), "onnxruntime-cpu fp32");
     Sample sample(50, 61), expected(50, 61);
     const inpaintrt_task one = task(sample);
@@ -57,13 +57,73 @@ TEST_F(CInterface, FillsAsTheCppInterfaceDoes) {
     EXPECT_EQ(inpaintrt_inpaint(inpainter_, nullptr, 0), INPAINTRT_OK);
 }
 
+TEST_F(CInterface, TellsHowFarItIsAndCanBeCancelled) {
+    ASSERT_EQ(open(dynamic().u8string()), INPAINTRT_OK) << inpaintrt_last_error();
+    struct Told {
+        double share = 0;
+        std::size_t tiles = 0;
+        double cancel_at = 2;
+    } told;
+    inpaintrt_monitor monitor{};
+    monitor.size = sizeof monitor;
+    monitor.user = &told;
+    monitor.on_progress = [](void* user, double share) {
+        auto& now = *static_cast<Told*>(user);
+        now.share = share;
+        return static_cast<std::int32_t>(share >= now.cancel_at);
+    };
+    monitor.on_tile = [](void* user, const inpaintrt_tile* tile) {
+        auto& now = *static_cast<Told*>(user);
+        now.tiles += tile->pixels.data != nullptr && tile->x >= 0 && tile->y >= 0 && tile->task == 0;
+        return std::int32_t{0};
+    };
+    Sample sample(200, 150), expected(200, 150);
+    const inpaintrt_task one = task(sample);
+    ASSERT_EQ(inpaintrt_inpaint_monitored(inpainter_, &one, 1, &monitor), INPAINTRT_OK) << inpaintrt_last_error();
+    EXPECT_EQ(told.share, 1.0);
+    EXPECT_GT(told.tiles, 2U);
+    Inpainter(dynamic(), on_cpu()).inpaint({expected.task()});
+    EXPECT_EQ(sample.out, expected.out);
+
+    told.cancel_at = 0.3;
+    sample.out.assign(sample.out.size(), 77);
+    expect(inpaintrt_inpaint_monitored(inpainter_, &one, 1, &monitor), INPAINTRT_CANCELLED, "was cancelled");
+    inpaintrt_cancellation* cancellation = nullptr;
+    ASSERT_EQ(inpaintrt_cancellation_create(&cancellation), INPAINTRT_OK);
+    inpaintrt_cancellation_cancel(cancellation);
+    monitor.cancellation = cancellation;
+    expect(inpaintrt_inpaint_monitored(inpainter_, &one, 1, &monitor), INPAINTRT_CANCELLED, "was cancelled");
+    inpaintrt_cancellation_free(cancellation);
+    EXPECT_EQ(sample.out, Bytes(sample.out.size(), 77));
+    monitor.size = 1;
+    expect(inpaintrt_inpaint_monitored(inpainter_, &one, 1, &monitor), INPAINTRT_INVALID_ARGUMENT, "size of the monitor is 1");
+    expect(inpaintrt_inpaint_monitored(inpainter_, &one, 1, nullptr), INPAINTRT_INVALID_ARGUMENT, "monitor is NULL");
+    expect(inpaintrt_cancellation_create(nullptr), INPAINTRT_INVALID_ARGUMENT, "created is NULL");
+    inpaintrt_cancellation_cancel(nullptr);
+    inpaintrt_cancellation_free(nullptr);
+    EXPECT_EQ(inpaintrt_memory(inpainter_), 0U);
+    EXPECT_STREQ(inpaintrt_warnings(inpainter_), "");
+}
+
+TEST_F(CInterface, UpscalesAsTheCppInterfaceDoes) {
+    ASSERT_EQ(open(dynamic().u8string()), INPAINTRT_OK) << inpaintrt_last_error();
+    Sample small(20, 30), large(40, 60), expected(40, 60);
+    const inpaintrt_view image = {small.image.data(), 20, 30, 0};
+    const inpaintrt_mutable_view out = {large.out.data(), 40, 60, 0};
+    ASSERT_EQ(inpaintrt_upscale(inpainter_, &image, 2, &out), INPAINTRT_OK) << inpaintrt_last_error();
+    Inpainter(dynamic(), on_cpu()).upscale(small.image_view(), 2, expected.out_view());
+    EXPECT_EQ(large.out, expected.out);
+    expect(inpaintrt_upscale(inpainter_, &image, 1, &out), INPAINTRT_IMAGE_ERROR, "by 2 or more, not by 1");
+    expect(inpaintrt_upscale(inpainter_, nullptr, 2, &out), INPAINTRT_INVALID_ARGUMENT, "image is NULL");
+}
+
 TEST_F(CInterface, AFixedMaskNeedsNone) {
     std::int32_t width = -1, height = -1;
-    ASSERT_EQ(open(fixed().string()), INPAINTRT_OK);
+    ASSERT_EQ(open(fixed().u8string()), INPAINTRT_OK);
     EXPECT_EQ(inpaintrt_fixed_size(inpainter_, &width, &height), INPAINTRT_OK);
     EXPECT_EQ(width + height, 0);
     inpaintrt_close(inpainter_);
-    ASSERT_EQ(open(fixed_mask().string()), INPAINTRT_OK);
+    ASSERT_EQ(open(fixed_mask().u8string()), INPAINTRT_OK);
     EXPECT_EQ(inpaintrt_fixed_size(inpainter_, &width, &height), INPAINTRT_OK);
     Sample sample(width, height);
     inpaintrt_task one = task(sample);
@@ -78,10 +138,10 @@ TEST_F(CInterface, GivesEveryCodeWithItsWords) {
     inpaintrt_options options;
     inpaintrt_default_options(&options);
     options.onnxruntime_library = "libno-such-library.so";
-    expect(inpaintrt_open(fixed().string().c_str(), &options, &inpainter_), INPAINTRT_BACKEND_ERROR, "does not load");
+    expect(inpaintrt_open(fixed().u8string().c_str(), &options, &inpainter_), INPAINTRT_BACKEND_ERROR, "does not load");
     options.threads = -1;
     expect(inpaintrt_open("x", &options, &inpainter_), INPAINTRT_INVALID_ARGUMENT, "threads is -1");
-    ASSERT_EQ(open(fixed().string()), INPAINTRT_OK);
+    ASSERT_EQ(open(fixed().u8string()), INPAINTRT_OK);
     Sample sample(20, 20);
     inpaintrt_task one = task(sample);
     one.mask.width = 19;
@@ -99,8 +159,8 @@ TEST_F(CInterface, RefusesNullAndForeignOptions) {
     EXPECT_STREQ(inpaintrt_backend(nullptr), "");
     inpaintrt_default_options(nullptr);
     inpaintrt_close(nullptr);
-    ASSERT_EQ(open(fixed().string()), INPAINTRT_OK);
-    expect(inpaintrt_inpaint(inpainter_, nullptr, 1), INPAINTRT_INVALID_ARGUMENT, "images is NULL");
+    ASSERT_EQ(open(fixed().u8string()), INPAINTRT_OK);
+    expect(inpaintrt_inpaint(inpainter_, nullptr, 1), INPAINTRT_INVALID_ARGUMENT, "tasks is NULL");
     expect(inpaintrt_clone(inpainter_, nullptr), INPAINTRT_INVALID_ARGUMENT, "cloned is NULL");
 }
 
@@ -109,7 +169,7 @@ TEST_F(CInterface, OptionsOfAnOlderHeaderHaveDefaults) {
     inpaintrt_default_options(&options);
     options.onnxruntime_library = "libno-such-library.so";
     options.size = offsetof(inpaintrt_options, onnxruntime_library);  // a header that did not have the last member
-    EXPECT_EQ(inpaintrt_open(fixed().string().c_str(), &options, &inpainter_), INPAINTRT_OK) << inpaintrt_last_error();
+    EXPECT_EQ(inpaintrt_open(fixed().u8string().c_str(), &options, &inpainter_), INPAINTRT_OK) << inpaintrt_last_error();
 }
 
 TEST_F(CInterface, ErrorsBelongToTheirThread) {

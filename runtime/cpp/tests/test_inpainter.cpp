@@ -181,7 +181,11 @@ TEST_F(InpainterTest, SaysWhatIsMissing) {
     options.onnxruntime_library = "libno-such-library.so";
     expect_error(ErrorCode::Backend, "ONNX Runtime does not load: libno-such-library.so",
                  [&] { Inpainter(fixed(), options); });
+#ifdef _WIN32
+    options.onnxruntime_library = "kernel32.dll";
+#else
     options.onnxruntime_library = "libm.so.6";
+#endif
     expect_error(ErrorCode::Backend, "has no OrtGetApiBase", [&] { Inpainter(fixed(), options); });
     Options tensorrt;
     tensorrt.backend = Backend::TensorRT;

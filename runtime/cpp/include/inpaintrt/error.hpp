@@ -17,6 +17,7 @@ enum class ErrorCode : int {
     Image = INPAINTRT_IMAGE_ERROR,                 ///< Views without data, or that do not fit each other.
     Picture = Image,                               ///< Its former name.
     OutOfMemory = INPAINTRT_OUT_OF_MEMORY,         ///< Memory ran out.
+    Cancelled = INPAINTRT_CANCELLED,               ///< The caller ended the call.
     Internal = INPAINTRT_INTERNAL_ERROR,           ///< A bug in this library.
 };
 

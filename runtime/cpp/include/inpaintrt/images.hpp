@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "inpaintrt/inpaintrt.h"
+#include "inpaintrt/error.hpp"  // before the name Picture is taken below
 
 namespace inpaintrt {
 

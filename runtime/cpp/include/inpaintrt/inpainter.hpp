@@ -15,6 +15,7 @@
 
 #include "inpaintrt/error.hpp"
 #include "inpaintrt/images.hpp"
+#include "inpaintrt/monitor.hpp"
 #include "inpaintrt/options.hpp"
 
 namespace inpaintrt {
@@ -56,12 +57,29 @@ public:
     /// another.
     void inpaint(const std::vector<Task>& tasks);
 
+    /// The same, telling `monitor` how far it is. Throws Cancelled if the monitor ended it; after any error each `out` is
+    /// as it was.
+    void inpaint(const std::vector<Task>& tasks, const Monitor& monitor);
+
+    /// Super-resolution: the pixels of `image` are kept, far apart, and what is between them is filled. `out` is `factor`
+    /// times as wide and high, with the same pixel centres.
+    ///
+    /// For networks that were trained on such masks too (Liu et al., ECCV 2018, section 5). Throws Image if `factor` is
+    /// below 2, `out` has another size, or the bundle's mask is fixed.
+    void upscale(const ImageView& image, int factor, const MutableImageView& out);
+
     /// The size that images must have if the bundle's mask is fixed, and that go without a mask then; no value if the
     /// bundle takes a mask.
     std::optional<Size> fixed_size() const;
 
     /// Another instance that shares the weights, for another thread.
     Inpainter clone() const;
+
+    /// Bytes on the GPU that this instance and its clones hold, except for the weights; 0 without a GPU.
+    std::size_t memory() const;
+
+    /// What costs speed and was not asked for, such as a CUDA graph that cannot be captured; each once.
+    std::vector<std::string> warnings() const;
 
     /// What was chosen, and why.
     const BackendChoice& backend() const;

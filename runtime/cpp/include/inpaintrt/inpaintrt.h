@@ -33,6 +33,7 @@ enum {
     INPAINTRT_IMAGE_ERROR = 4,      /* views without data, or that do not fit each other */
     INPAINTRT_PICTURE_ERROR = INPAINTRT_IMAGE_ERROR, /* its former name */
     INPAINTRT_OUT_OF_MEMORY = 5,
+    INPAINTRT_CANCELLED = 7,     /* the caller ended the call */
     INPAINTRT_INTERNAL_ERROR = 6 /* a bug in this library */
 };
 
@@ -50,7 +51,7 @@ typedef struct inpaintrt_inpainter inpaintrt_inpainter;
 
 /* Filled by inpaintrt_default_options. Paths are UTF-8, and NULL where the default is wanted. */
 typedef struct {
-    size_t size;                     /* sizeof(inpaintrt_options) of the program; later versions may add members */
+    size_t size;                     /* sizeof(inpaintrt_options) of the program */
     int32_t device;                  /* INPAINTRT_DEVICE_... */
     int32_t backend;                 /* INPAINTRT_BACKEND_... */
     int32_t gpu;                     /* number of the GPU */
@@ -106,12 +107,53 @@ INPAINTRT_API int32_t inpaintrt_clone(const inpaintrt_inpainter* inpainter, inpa
 INPAINTRT_API int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks,
                                         size_t count);
 
+/* A part of an image that was just filled. */
+typedef struct {
+    size_t task; /* which of the tasks it belongs to */
+    int32_t x;   /* where it lies in the image */
+    int32_t y;
+    inpaintrt_view pixels; /* the library's memory; valid during the call */
+} inpaintrt_tile;
+
+/* Ends calls of inpaintrt_inpaint_monitored from any thread, at any moment. */
+typedef struct inpaintrt_cancellation inpaintrt_cancellation;
+INPAINTRT_API int32_t inpaintrt_cancellation_create(inpaintrt_cancellation** created);
+INPAINTRT_API void inpaintrt_cancellation_cancel(inpaintrt_cancellation* cancellation);
+/* NULL is allowed. Calls that have it may still run; they can no longer be cancelled by it. */
+INPAINTRT_API void inpaintrt_cancellation_free(inpaintrt_cancellation* cancellation);
+
+/* What to tell during a call. The functions run on the calling thread; 0 goes on, anything else ends the call with
+ * INPAINTRT_CANCELLED. Each may be NULL. */
+typedef struct {
+    size_t size; /* sizeof(inpaintrt_monitor) of the program; later versions may add members */
+    void* user;  /* handed to the functions */
+    int32_t (*on_progress)(void* user, double share); /* of the hole pixels that are filled, 0 to 1 */
+    int32_t (*on_tile)(void* user, const inpaintrt_tile* tile);
+    const inpaintrt_cancellation* cancellation;
+} inpaintrt_monitor;
+
+/* As inpaintrt_inpaint. No `out` is written before all of it is filled: after an error, or a call that was cancelled, all
+ * hold what they held. That takes the memory of the images once more. */
+INPAINTRT_API int32_t inpaintrt_inpaint_monitored(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks,
+                                                  size_t count, const inpaintrt_monitor* monitor);
+
+/* Super-resolution for networks that were trained for it: `out` is `factor` (2 or more) times as wide and high. */
+INPAINTRT_API int32_t inpaintrt_upscale(inpaintrt_inpainter* inpainter, const inpaintrt_view* image, int32_t factor,
+                                        const inpaintrt_mutable_view* out);
+
+/* Bytes on the GPU that the instance and its clones hold, except for the weights; 0 without a GPU. */
+INPAINTRT_API size_t inpaintrt_memory(const inpaintrt_inpainter* inpainter);
+
 /* The size that images must have if the bundle was exported with --fixed-mask, and that go without a mask then; 0 and 0
  * if it takes a mask. */
 INPAINTRT_API int32_t inpaintrt_fixed_size(const inpaintrt_inpainter* inpainter, int32_t* width, int32_t* height);
 
 /* Which backend runs, and why not the ones before it, in one line of UTF-8; valid until the instance is closed. */
 INPAINTRT_API const char* inpaintrt_backend(const inpaintrt_inpainter* inpainter);
+
+/* What costs speed and was not asked for, such as a CUDA graph that cannot be captured, one a line of UTF-8; "" if nothing
+ * does. Valid until the thread's next call. */
+INPAINTRT_API const char* inpaintrt_warnings(const inpaintrt_inpainter* inpainter);
 
 /* Free an instance; NULL is allowed. No other call on it may run. */
 INPAINTRT_API void inpaintrt_close(inpaintrt_inpainter* inpainter);

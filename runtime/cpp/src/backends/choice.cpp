@@ -3,6 +3,8 @@
 #include <functional>
 #include <vector>
 
+#include "../files.hpp"
+#include "inpaintrt/error.hpp"
 #include "onnx_runtime.hpp"
 #include "tensor_rt.hpp"
 

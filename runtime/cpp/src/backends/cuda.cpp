@@ -139,13 +139,16 @@ CudaDevice::~CudaDevice() {
     driver_.primary_context_release(device_);
 }
 
-CudaDevice::Current::Current(const CudaDevice& device) : driver_(device.driver_) {
+CudaDevice::Current::Current(const CudaDevice& device) : driver_(device.driver_), pushed_(true) {
     driver_.check(driver_.context_push(device.context_), "the GPU cannot be made current");
 }
 
+CudaDevice::Current::Current(const CudaDevice& device, std::nothrow_t) noexcept
+    : driver_(device.driver_), pushed_(driver_.context_push(device.context_) == success) {}
+
 CudaDevice::Current::~Current() {
     Context popped = nullptr;
-    driver_.context_pop(&popped);
+    if (pushed_) driver_.context_pop(&popped);
 }
 
 CudaStream::CudaStream(const CudaDriver& driver) : driver_(driver) {
@@ -160,26 +163,38 @@ void CudaStream::wait() const {
     driver_.check(driver_.stream_synchronize(handle_), "the GPU failed to run the engine");
 }
 
-CudaBuffer::CudaBuffer(const CudaDriver& driver, std::size_t size) : driver_(driver), size_(size) {
-    driver.check(driver.host_allocate(&host_, size, portable), "no pinned memory of " + std::to_string(size) + " bytes");
+CudaMemory::CudaMemory(const CudaDriver& driver, std::size_t size) : driver_(driver), size_(size) {
     DevicePointer allocated = 0;
-    const Result result = driver.memory_allocate(&allocated, size);
-    if (result != success) driver.host_free(host_);  // no destructor runs for what was not constructed
-    driver.check(result, "no GPU memory of " + std::to_string(size) + " bytes");
-    device_ = allocated;
+    driver.check(driver.memory_allocate(&allocated, size), "no GPU memory of " + std::to_string(size) + " bytes");
+    address_ = allocated;
+}
+
+CudaMemory::~CudaMemory() {
+    driver_.memory_free(address_);
+}
+
+CudaBuffer::CudaBuffer(const CudaDriver& driver, std::size_t size) : driver_(driver), device_(driver, size) {
+    driver.check(driver.host_allocate(&host_, size, portable), "no pinned memory of " + std::to_string(size) + " bytes");
 }
 
 CudaBuffer::~CudaBuffer() {
-    driver_.memory_free(device_);
     driver_.host_free(host_);
 }
 
+namespace {
+
+DevicePointer address(const CudaMemory& memory) {
+    return reinterpret_cast<std::uintptr_t>(memory.get());
+}
+
+}  // namespace
+
 void CudaBuffer::to_device(const CudaStream& stream) const {
-    driver_.check(driver_.copy_to_device(device_, host_, size_, stream.handle()), "copy to the GPU");
+    driver_.check(driver_.copy_to_device(address(device_), host_, size(), stream.handle()), "copy to the GPU");
 }
 
 void CudaBuffer::to_host(const CudaStream& stream) const {
-    driver_.check(driver_.copy_to_host(host_, device_, size_, stream.handle()), "copy from the GPU");
+    driver_.check(driver_.copy_to_host(host_, address(device_), size(), stream.handle()), "copy from the GPU");
 }
 
 CudaGraph::~CudaGraph() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 
 namespace inpaintrt::detail {
@@ -31,13 +32,18 @@ public:
     /// Makes the GPU current for this thread as long as it lives; what was current before is so again afterwards.
     class Current {
     public:
+        /// Throws Error(Backend) if the GPU cannot be made current.
         explicit Current(const CudaDevice& device);
+
+        /// For destructors: does nothing if the driver refuses, as it does while the process ends.
+        Current(const CudaDevice& device, std::nothrow_t) noexcept;
         ~Current();
         Current(const Current&) = delete;
         Current& operator=(const Current&) = delete;
 
     private:
         const CudaDriver& driver_;
+        bool pushed_;
     };
 
 private:
@@ -63,6 +69,23 @@ private:
     void* handle_ = nullptr;
 };
 
+/// Memory of the GPU.
+class CudaMemory {
+public:
+    CudaMemory(const CudaDriver& driver, std::size_t size);
+    ~CudaMemory();
+    CudaMemory(const CudaMemory&) = delete;
+    CudaMemory& operator=(const CudaMemory&) = delete;
+
+    void* get() const { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address_)); }
+    std::size_t size() const { return size_; }
+
+private:
+    const CudaDriver& driver_;
+    std::size_t size_;
+    std::uint64_t address_ = 0;
+};
+
 /// Memory of the GPU and pinned memory of the host, of one size.
 class CudaBuffer {
 public:
@@ -72,21 +95,22 @@ public:
     CudaBuffer& operator=(const CudaBuffer&) = delete;
 
     std::uint8_t* host() const { return static_cast<std::uint8_t*>(host_); }
-    void* device() const { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(device_)); }
+    void* device() const { return device_.get(); }
+    std::size_t size() const { return device_.size(); }
     void to_device(const CudaStream& stream) const;
     void to_host(const CudaStream& stream) const;
 
 private:
     const CudaDriver& driver_;
-    std::size_t size_;
+    CudaMemory device_;
     void* host_ = nullptr;
-    std::uint64_t device_ = 0;
 };
 
 /// Work that was captured from a stream once, to be launched with one call.
 class CudaGraph {
 public:
-    /// Capture what `work` puts on the stream; it does not run. Null where the driver cannot capture it.
+    /// Capture what `work` puts on the stream; it does not run. Throws Error(Backend) if that cannot be captured, also
+    /// because of what another thread does meanwhile; the stream can be used on.
     template <typename Work>
     static std::unique_ptr<CudaGraph> capture(const CudaDriver& driver, const CudaStream& stream, const Work& work) {
         Capture capture(driver, stream);

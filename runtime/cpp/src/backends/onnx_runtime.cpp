@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <thread>
 
+#include "../interrupt.hpp"
 #include "onnx_runtime_library.hpp"
 
 namespace inpaintrt::detail {
@@ -60,7 +62,8 @@ public:
     }
 
     /// `mask` and `sketch` are not looked at if the model takes none.
-    void run(const OrtValue* image, const OrtValue* mask, const OrtValue* sketch, OrtValue* composite) const {
+    void run(const OrtValue* image, const OrtValue* mask, const OrtValue* sketch, OrtValue* composite,
+             Interrupt* interrupt) const {
         std::array inputs = {image, mask, sketch};
         std::array input_names = {image_name, mask_name, sketch_name};
         std::size_t count = 1;
@@ -70,9 +73,24 @@ public:
         };
         if (takes_mask_) add(mask, mask_name);
         if (takes_sketch_) add(sketch, sketch_name);
-        library_->check(library_->api().Run(session_.get(), nullptr, input_names.data(), inputs.data(), count,
-                                            &composite_name, 1, &composite),
-                        "onnxruntime failed to run the model");
+        const OrtApi& api = library_->api();
+        const auto run_with = [&](const OrtRunOptions* options) {
+            library_->check(api.Run(session_.get(), options, input_names.data(), inputs.data(), count, &composite_name, 1,
+                                    &composite),
+                            "onnxruntime failed to run the model");
+        };
+        if (interrupt == nullptr) {
+            run_with(nullptr);
+            return;
+        }
+        OrtRunOptions* made = nullptr;
+        library_->check(api.CreateRunOptions(&made), "onnxruntime cannot make options");
+        const OrtPointer<OrtRunOptions> run_options(made, {api.ReleaseRunOptions});
+        const std::function<void()> stop = [&api, made] {
+            if (OrtStatus* status = api.RunOptionsSetTerminate(made)) api.ReleaseStatus(status);
+        };
+        const Interrupt::Stoppable stoppable(*interrupt, stop);
+        run_with(made);
     }
 
 private:
@@ -87,10 +105,12 @@ private:
         OrtCUDAProviderOptionsV2* made = nullptr;
         library_->check(api.CreateCUDAProviderOptions(&made), "onnxruntime cannot make options for CUDA");
         const OrtPointer<OrtCUDAProviderOptionsV2> cuda(made, {api.ReleaseCUDAProviderOptions});
+        // TF32 is on by default and off here, as in Python and in engines: FP32 means FP32, and mask sums stay integers.
         const std::string number = std::to_string(gpu);
-        const char* key = "device_id";
-        const char* value = number.c_str();
-        library_->check(api.UpdateCUDAProviderOptions(made, &key, &value, 1), "onnxruntime cannot choose the GPU");
+        const std::array keys = {"device_id", "use_tf32"};
+        const std::array values = {number.c_str(), "0"};
+        library_->check(api.UpdateCUDAProviderOptions(made, keys.data(), values.data(), keys.size()),
+                        "onnxruntime cannot choose the GPU and switch TF32 off");
         library_->check(api.SessionOptionsAppendExecutionProvider_CUDA_V2(session_options, made),
                         "onnxruntime could not start CUDAExecutionProvider: is a driver for its CUDA version installed?");
     }
@@ -170,8 +190,8 @@ public:
                 session_->takes_sketch() ? sketch_.data() : nullptr};
     }
 
-    void run() override {
-        session_->run(image_value_.get(), mask_value_.get(), sketch_value_.get(), composite_value_.get());
+    void run(Interrupt* interrupt) override {
+        session_->run(image_value_.get(), mask_value_.get(), sketch_value_.get(), composite_value_.get(), interrupt);
     }
 
     std::unique_ptr<Runner> clone() const override { return std::make_unique<OnnxRuntimeRunner>(session_, name_); }

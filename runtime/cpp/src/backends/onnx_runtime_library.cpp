@@ -3,7 +3,7 @@
 #include <map>
 #include <mutex>
 
-#include "../bundle/opened.hpp"
+#include "../files.hpp"
 
 namespace inpaintrt::detail {
 namespace {
@@ -23,7 +23,10 @@ constexpr const char* sonames[] = {"libonnxruntime.so.1", "libonnxruntime.so"};
 std::vector<std::string> library_names(const std::filesystem::path& library) {
     if (!library.empty()) return {text(library)};
     if (const auto named = environment("INPAINTRT_ONNXRUNTIME_LIBRARY")) return {*named};
-    std::vector<std::string> names(std::begin(sonames), std::end(sonames));
+    std::vector<std::string> names;
+    for (const char* soname : sonames) {
+        for (std::string& place : places_of(soname)) names.push_back(std::move(place));
+    }
     if (const std::string hint = INPAINTRT_ONNXRUNTIME_HINT; !hint.empty()) names.push_back(hint);
     return names;
 }

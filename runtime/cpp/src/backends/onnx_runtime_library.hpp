@@ -4,6 +4,15 @@
 // variable that all code of a program shares, and an application that uses ONNX Runtime itself would find ours in it.
 #pragma once
 
+#ifdef __MINGW32__
+// What the header takes from Microsoft's compiler.
+#ifndef _Return_type_success_
+#define _Return_type_success_(expression)
+#endif
+#ifndef _stdcall
+#define _stdcall __stdcall
+#endif
+#endif
 #include <onnxruntime_c_api.h>
 
 #include <filesystem>

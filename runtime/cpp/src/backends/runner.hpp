@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace inpaintrt::detail {
+
+class Interrupt;
 
 /// Images in one call of a network.
 struct Shape {
@@ -39,8 +42,15 @@ public:
     /// The buffers for a shape that the bundle's profile allows; valid until the next call of `prepare`.
     virtual Buffers prepare(const Shape& shape) = 0;
 
-    /// Run on the buffers of the last `prepare`.
-    virtual void run() = 0;
+    /// Run on the buffers of the last `prepare`. Where the backend can end a run early, `interrupt` does so; the run then
+    /// throws. It may be null.
+    virtual void run(Interrupt* interrupt) = 0;
+
+    /// Bytes on the GPU that this runner and its clones hold, except for the weights; 0 without a GPU.
+    virtual std::size_t memory() const { return 0; }
+
+    /// What costs speed and was not asked for, in words; each once.
+    virtual std::vector<std::string> warnings() const { return {}; }
 
     /// Another runner over the same weights.
     virtual std::unique_ptr<Runner> clone() const = 0;

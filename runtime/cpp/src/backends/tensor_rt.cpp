@@ -44,6 +44,8 @@ std::unique_ptr<Runner> open(const Bundle& bundle, const Options& options, const
     file.content = bundle.file(engine);
     file.takes_mask = bundle.interface.takes("mask");
     file.takes_sketch = bundle.interface.takes("sketch");
+    const Profile& profile = bundle.interface.profile;
+    file.first = {profile.batch.smallest, profile.height.best, profile.width.best};
     const std::filesystem::path beside = bundle.path / std::filesystem::u8path(engine.path + ".cache");
     file.cache = options.cache_directory.empty() ? beside : options.cache_directory / beside.filename();
     return library.open_runner(std::move(device), std::move(file));

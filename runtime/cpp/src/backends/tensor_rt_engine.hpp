@@ -3,19 +3,19 @@
 
 #include <NvInferRuntime.h>
 
-#include <fstream>
-#include <iterator>
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include "../replace_file.hpp"
+#include "../files.hpp"
 #include "inpaintrt/error.hpp"
 #include "tensor_rt_runner.hpp"
 
 // TensorRT-RTX's own headers, whose version numbers start at 1, declare a cache for what it compiles at load time, and
-// whether a stream can be captured. The public headers of TensorRT 11 do not; what they do declare lies at the same
+// that it captures CUDA graphs itself. The public headers of TensorRT 11 do not; what they do declare lies at the same
 // places in TensorRT-RTX 1.7.
 #if NV_TENSORRT_MAJOR < 10
 #define INPAINTRT_RTX_HEADERS
@@ -71,7 +71,7 @@ public:
 
     ~Engine() {
         // TensorRT frees GPU memory when it is destroyed, which needs the GPU to be current.
-        const CudaDevice::Current current(*device_);
+        const CudaDevice::Current current(*device_, std::nothrow);
 #ifdef INPAINTRT_RTX_HEADERS
         store_cache();
         cache_.reset();
@@ -79,6 +79,7 @@ public:
 #endif
         engine_.reset();
         runtime_.reset();
+        scratch_.clear();
     }
 
     Engine(const Engine&) = delete;
@@ -89,16 +90,56 @@ public:
     bool takes_mask() const { return file_.takes_mask; }
     bool takes_sketch() const { return file_.takes_sketch; }
 
-    /// An execution context; one is needed for each shape and runner. The GPU must be current.
+    /// An execution context without memory of its own; one is needed for each shape and runner. The GPU must be current.
     std::unique_ptr<trt::IExecutionContext> make_context() {
         const std::lock_guard lock(mutex_);  // clones may make theirs at the same time
 #ifdef INPAINTRT_RTX_HEADERS
         std::unique_ptr<trt::IExecutionContext> made(engine_->createExecutionContext(config_.get()));
 #else
-        std::unique_ptr<trt::IExecutionContext> made(engine_->createExecutionContext());
+        std::unique_ptr<trt::IExecutionContext> made(
+            engine_->createExecutionContext(trt::ExecutionContextAllocationStrategy::kUSER_MANAGED));
 #endif
         if (made == nullptr) fail("no execution context; too little GPU memory?");
         return made;
+    }
+
+    /// Memory for what a network keeps between its kernels, at least of `size` bytes: one that a runner gave back, or new.
+    /// A runner has one for all its shapes, as it runs one at a time. The GPU must be current.
+    std::unique_ptr<CudaMemory> take_scratch(std::size_t size) {
+        const std::lock_guard lock(mutex_);
+        for (auto found = scratch_.begin(); found != scratch_.end(); ++found) {
+            if ((*found)->size() < size) continue;
+            std::unique_ptr<CudaMemory> taken = std::move(*found);
+            scratch_.erase(found);
+            return taken;
+        }
+        auto made = std::make_unique<CudaMemory>(device_->driver(), size);
+        memory_ += size;
+        return made;
+    }
+
+    /// For the next runner that needs no more; null is allowed.
+    void give_back_scratch(std::unique_ptr<CudaMemory> memory) {
+        const std::lock_guard lock(mutex_);
+        if (memory != nullptr) scratch_.push_back(std::move(memory));
+    }
+
+    void free_scratch(std::unique_ptr<CudaMemory> memory) {
+        if (memory != nullptr) memory_ -= memory->size();
+    }
+
+    /// Bytes on the GPU that runners hold: scratch memory and buffers.
+    std::atomic<std::size_t>& memory() { return memory_; }
+
+    /// What the user should know, once.
+    void warn(const std::string& words) {
+        const std::lock_guard lock(mutex_);
+        if (std::find(warnings_.begin(), warnings_.end(), words) == warnings_.end()) warnings_.push_back(words);
+    }
+
+    std::vector<std::string> warnings() {
+        const std::lock_guard lock(mutex_);
+        return warnings_;
     }
 
     /// Throw Error(Backend) with the engine's name before and the library's words after `what`.
@@ -111,13 +152,28 @@ private:
     void load_cache() {
         config_.reset(engine_->createRuntimeConfig());
         if (config_ == nullptr) fail("no runtime configuration");
+        config_->setExecutionContextAllocationStrategy(trt::ExecutionContextAllocationStrategy::kUSER_MANAGED);
+        // Kernels for a shape are compiled when it first comes, not in the background: what runs does not change later, and
+        // the library captures its own graphs of it.
+        config_->setDynamicShapesKernelSpecializationStrategy(trt::DynamicShapesKernelSpecializationStrategy::kEAGER);
+        if (!config_->setCudaGraphStrategy(trt::CudaGraphStrategy::kWHOLE_GRAPH_CAPTURE)) {
+            warnings_.push_back(file_.name + ": the library refuses to capture CUDA graphs; calls take longer");
+        }
         cache_.reset(config_->createRuntimeCache());
         if (cache_ == nullptr) fail("no runtime cache");
-        std::ifstream stream(file_.cache, std::ios::binary);
-        const std::vector<char> content{std::istreambuf_iterator<char>(stream), {}};
+        const std::vector<std::uint8_t> content = read_cache();
         // A cache of another driver or GPU is rejected by the library, which then compiles again.
         if (!content.empty()) cache_->deserialize(content.data(), content.size());
         if (!config_->setRuntimeCache(*cache_)) fail("the runtime cache is refused");
+    }
+
+    /// Empty if there is none yet.
+    std::vector<std::uint8_t> read_cache() const {
+        try {
+            return InputFile(file_.cache).read();
+        } catch (const FileError&) {
+            return {};
+        }
     }
 
     void store_cache() noexcept {
@@ -131,6 +187,9 @@ private:
     }
 #endif
 
+    std::vector<std::string> warnings_;
+    std::vector<std::unique_ptr<CudaMemory>> scratch_;  ///< That no runner uses.
+    std::atomic<std::size_t> memory_{0};
     // Freed from the last to the first, in the order the libraries want: engine, runtime, logger, GPU.
     std::shared_ptr<const CudaDevice> device_;
     EngineFile file_;

@@ -7,10 +7,12 @@
 //
 // Buffers and an execution context belong to each shape: a captured CUDA graph is undefined once its context is changed.
 // The second run of a shape captures copies and network into a graph, which later runs launch; the first one is the
-// warm-up that capturing needs.
+// warm-up that capturing needs. A shape that cannot be captured runs without. TensorRT-RTX captures its graphs itself, as
+// only it knows when it is done compiling.
 
 #include "tensor_rt_runner.hpp"
 
+#include <iterator>
 #include <list>
 #include <optional>
 
@@ -37,7 +39,14 @@ struct Shaped {
     std::optional<CudaBuffer> sketch;
     CudaBuffer composite;
     std::unique_ptr<CudaGraph> graph;
+    std::size_t scratch = 0;     ///< Bytes that the network keeps between its kernels.
     bool warm = false;
+    bool capturable = !is_rtx;
+
+    /// Bytes on the GPU.
+    std::size_t bytes() const {
+        return image.size() + composite.size() + (mask ? mask->size() : 0) + (sketch ? sketch->size() : 0);
+    }
 
     Shaped(const CudaDriver& driver, const Shape& of, std::unique_ptr<trt::IExecutionContext> made, const Engine& engine)
         : shape(of),
@@ -70,9 +79,10 @@ public:
     }
 
     ~TensorRTRunner() override {
-        const CudaDevice::Current current(engine_->device());
-        shaped_.clear();
+        const CudaDevice::Current current(engine_->device(), std::nothrow);
+        while (!shaped_.empty()) drop(std::prev(shaped_.end()));
         stream_.reset();
+        engine_->give_back_scratch(std::move(scratch_));
     }
 
     std::string name() const override { return engine_->name(); }
@@ -82,7 +92,7 @@ public:
         while (found != shaped_.end() && !(found->shape == shape)) ++found;
         if (found == shaped_.end()) {
             const CudaDevice::Current current(engine_->device());
-            while (shaped_.size() >= shapes_kept) shaped_.pop_back();
+            while (shaped_.size() >= shapes_kept) drop(std::prev(shaped_.end()));
             make(shape);
         } else {
             shaped_.splice(shaped_.begin(), shaped_, found);
@@ -92,13 +102,11 @@ public:
                 front.sketch ? front.sketch->host() : nullptr};
     }
 
-    void run() override {
+    void run(Interrupt*) override {  // a run takes milliseconds, and cannot be ended early
         const CudaDevice::Current current(engine_->device());
         Shaped& shaped = shaped_.front();
         try {
-            if (shaped.warm && shaped.graph == nullptr && capturable(shaped)) {
-                shaped.graph = CudaGraph::capture(driver_, *stream_, [&] { enqueue(shaped); });
-            }
+            if (shaped.warm && shaped.graph == nullptr && shaped.capturable) capture(shaped);
             if (shaped.graph != nullptr) {
                 shaped.graph->launch(*stream_);
             } else {
@@ -107,10 +115,14 @@ public:
             stream_->wait();
             shaped.warm = true;
         } catch (const Error&) {
-            shaped_.pop_front();  // what failed half-way is not used again
+            drop(shaped_.begin());  // what failed half-way is not used again
             throw;
         }
     }
+
+    std::size_t memory() const override { return engine_->memory(); }
+
+    std::vector<std::string> warnings() const override { return engine_->warnings(); }
 
     std::unique_ptr<Runner> clone() const override { return std::make_unique<TensorRTRunner>(engine_); }
 
@@ -123,14 +135,51 @@ private:
             (engine_->takes_sketch() && !context->setInputShape("sketch", plane))) {
             engine_->fail("the engine does not take " + describe(shape));
         }
+        const std::size_t scratch = context->updateDeviceMemorySizeForShapes();
+        reserve(scratch);
         shaped_.emplace_front(driver_, shape, std::move(context), *engine_);
         Shaped& made = shaped_.front();
+        made.scratch = scratch;
+        engine_->memory() += made.bytes();
+        lend_scratch(made);
         if (!made.context->setTensorAddress("image", made.image.device()) ||
             (made.mask && !made.context->setTensorAddress("mask", made.mask->device())) ||
             (made.sketch && !made.context->setTensorAddress("sketch", made.sketch->device())) ||
             !made.context->setTensorAddress("composite", made.composite.device())) {
-            shaped_.pop_front();
+            drop(shaped_.begin());
             engine_->fail("the engine lacks image, mask, sketch or composite");
+        }
+    }
+
+    void drop(std::list<Shaped>::iterator shaped) {
+        engine_->memory() -= shaped->bytes();
+        shaped_.erase(shaped);
+    }
+
+    /// Scratch memory of at least `size` bytes, in place of a smaller one.
+    void reserve(std::size_t size) {
+        if (size == 0 || (scratch_ != nullptr && scratch_->size() >= size)) return;
+        // Graphs have the old address in them.
+        for (Shaped& shaped : shaped_) shaped.graph.reset();
+        engine_->free_scratch(std::move(scratch_));
+        scratch_ = engine_->take_scratch(size);
+        for (Shaped& shaped : shaped_) lend_scratch(shaped);
+    }
+
+    void lend_scratch(const Shaped& shaped) const {
+        if (shaped.scratch != 0) {
+            shaped.context->setDeviceMemoryV2(scratch_->get(), static_cast<std::int64_t>(scratch_->size()));
+        }
+    }
+
+    /// A failed capture costs speed and never the call.
+    void capture(Shaped& shaped) {
+        try {
+            shaped.graph = CudaGraph::capture(driver_, *stream_, [&] { enqueue(shaped); });
+        } catch (const Error& error) {
+            shaped.capturable = false;
+            engine_->warn(engine_->name() + ": calls with " + describe(shaped.shape) +
+                          " run without a CUDA graph, and take longer: " + error.what());
         }
     }
 
@@ -145,18 +194,10 @@ private:
         shaped.composite.to_host(*stream_);
     }
 
-    /// TensorRT-RTX may still compile while it runs, which only its own headers let us ask.
-    bool capturable([[maybe_unused]] const Shaped& shaped) const {
-#ifdef INPAINTRT_RTX_HEADERS
-        return shaped.context->isStreamCapturable(static_cast<cudaStream_t>(stream_->handle()));
-#else
-        return !is_rtx;
-#endif
-    }
-
     std::shared_ptr<Engine> engine_;
     const CudaDriver& driver_;
     std::unique_ptr<CudaStream> stream_;
+    std::unique_ptr<CudaMemory> scratch_;  ///< Of all shapes.
     std::list<Shaped> shaped_;  ///< The most recently used one first.
 };
 
@@ -165,7 +206,7 @@ std::vector<std::string> library_names() {
     if (const auto named = environment(is_rtx ? "INPAINTRT_TENSORRT_RTX_LIBRARY" : "INPAINTRT_TENSORRT_LIBRARY")) {
         return {*named};
     }
-    std::vector<std::string> names = {INPAINTRT_LIBRARY_NAME};
+    std::vector<std::string> names = places_of(INPAINTRT_LIBRARY_NAME);
     if (const std::string hint = INPAINTRT_LIBRARY_HINT; !hint.empty()) names.push_back(hint);
     return names;
 }
@@ -200,8 +241,11 @@ TensorRTLibrary open_library() {
             is_rtx == (NV_TENSORRT_MAJOR < 10) ? NV_TENSORRT_VERSION : number("getInferLibVersion");
         const auto create = library.function<void*(void*, std::int32_t)>("createInferRuntime_INTERNAL");
         return {version, [create, expected](std::shared_ptr<const CudaDevice> device, EngineFile file) {
+                    const Shape first = file.first;
                     auto engine = std::make_shared<Engine>(std::move(device), std::move(file), create, expected);
-                    return std::unique_ptr<Runner>(std::make_unique<TensorRTRunner>(std::move(engine)));
+                    auto runner = std::make_unique<TensorRTRunner>(std::move(engine));
+                    runner->prepare(first);  // too little memory shows now, when another backend can be chosen
+                    return std::unique_ptr<Runner>(std::move(runner));
                 }};
     } catch (const Error&) {
         throw;

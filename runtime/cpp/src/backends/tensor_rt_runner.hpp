@@ -21,6 +21,7 @@ struct EngineFile {
     std::vector<std::uint8_t> content;
     bool takes_mask = true;
     bool takes_sketch = false;
+    Shape first;  ///< For which memory is taken at once.
     std::filesystem::path cache;  ///< Where what TensorRT-RTX compiles is kept.
 };
 

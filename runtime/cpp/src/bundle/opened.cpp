@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <numeric>
-#include <system_error>
 
 #include "inpaintrt/error.hpp"
 #include "parsing.hpp"
+#include "../files.hpp"
 #include "../sha256.hpp"
 
 namespace inpaintrt::detail {
@@ -18,21 +17,6 @@ constexpr const char* document_name = "bundle.json";
 
 /// A document is a few kilobytes; reading what only claims to be one must not fill the memory.
 constexpr std::uintmax_t largest_document = 64 << 20;
-
-std::vector<std::uint8_t> read(const fs::path& path, std::uintmax_t size) {
-    std::vector<std::uint8_t> content(static_cast<std::size_t>(size));
-    std::ifstream stream(path, std::ios::binary);
-    stream.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(content.size()));
-    if (!stream) throw fs::filesystem_error("", path, std::make_error_code(std::errc::io_error));
-    return content;
-}
-
-/// The size of a regular file; of a pipe or a device nothing can be checked before it is read.
-std::uintmax_t size_of(const fs::path& path) {
-    const std::uintmax_t size = fs::file_size(path);
-    if (!fs::is_regular_file(path)) throw fs::filesystem_error("", path, std::make_error_code(std::errc::io_error));
-    return size;
-}
 
 [[noreturn]] void fail(const std::string& message) {
     throw Error(ErrorCode::Bundle, message);
@@ -55,16 +39,16 @@ Size png_size(const std::vector<std::uint8_t>& png, const std::string& name) {
 
 std::vector<std::uint8_t> read_document(const fs::path& bundle) {
     const fs::path document = bundle / document_name;
-    if (!fs::is_directory(bundle)) {
+    if (!is_folder(bundle)) {
         fail(text(bundle) + ": " +
-             (fs::exists(bundle) ? "is a file; a bundle is a directory" : "no such bundle; export-onnx makes one"));
+             (file_exists(bundle) ? "is a file; a bundle is a directory" : "no such bundle; export-onnx makes one"));
     }
-    if (!fs::exists(document)) {
+    if (!file_exists(document)) {
         fail(text(bundle) + ": is no bundle, it holds no " + document_name + "; export-onnx makes one");
     }
-    const std::uintmax_t size = size_of(document);
-    if (size > largest_document) fail(text(document) + ": is too large for a bundle's document; export it again");
-    return read(document, size);
+    InputFile file(document);
+    if (file.size() > largest_document) fail(text(document) + ": is too large for a bundle's document; export it again");
+    return file.read();
 }
 
 }  // namespace
@@ -73,15 +57,15 @@ Bundle Bundle::open(const fs::path& path) {
     std::vector<std::uint8_t> document;
     try {
         document = read_document(path);
-    } catch (const fs::filesystem_error& error) {
-        fail(text(path / document_name) + ": cannot be read: " + error.code().message());
+    } catch (const FileError& error) {
+        fail(text(path / document_name) + ": cannot be read: " + error.what());
     }
     try {
         return parse_bundle(path, document);
     } catch (const MalformedBundle& error) {
         fail(text(path / document_name) + ": " + error.what() + "; export it again");
-    } catch (const fs::filesystem_error& error) {
-        fail(text(path / document_name) + ": is malformed: " + error.code().message() + "; export it again");
+    } catch (const FileError& error) {
+        fail(text(path / document_name) + ": is malformed: " + error.what() + "; export it again");
     }
 }
 
@@ -127,21 +111,18 @@ std::vector<std::uint8_t> Bundle::file(const Artifact& artifact) const {
              " when it was opened; if it was exported meanwhile, open it again");
     };
     try {
-        const std::uintmax_t size = size_of(file);
+        InputFile opened(file);
+        const std::uintmax_t size = opened.size();
         if (size != artifact.bytes) altered("size is " + std::to_string(size), std::to_string(artifact.bytes));
-        std::vector<std::uint8_t> content = read(file, size);
+        std::vector<std::uint8_t> content = opened.read();
         const std::string found = sha256(content.data(), content.size());
         if (found != artifact.sha256) {
             altered("sha256 is " + found.substr(0, 12) + "...", artifact.sha256.substr(0, 12) + "...");
         }
         return content;
-    } catch (const fs::filesystem_error& error) {
-        fail(text(file) + ": cannot be read: " + error.code().message() + "; build it again");
+    } catch (const FileError& error) {
+        fail(text(file) + ": cannot be read: " + error.what() + "; build it again");
     }
-}
-
-std::string text(const fs::path& path) {
-    return path.u8string();
 }
 
 }  // namespace inpaintrt::detail

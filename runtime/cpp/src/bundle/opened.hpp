@@ -33,7 +33,4 @@ struct Bundle {
     std::vector<std::uint8_t> file(const Artifact& artifact) const;
 };
 
-/// A path in UTF-8, for messages.
-std::string text(const std::filesystem::path& path);
-
 }  // namespace inpaintrt::detail

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "../files.hpp"
 #include "artifact_path.hpp"
 #include "inpaintrt/error.hpp"
 #include "opened.hpp"
@@ -155,8 +156,8 @@ std::string optional_text(const Entry& entry, const char* key) {
 
 /// Whether a path, with links followed, lies in the bundle.
 bool stays_inside(const fs::path& root, const std::string& path) {
-    const fs::path inside = fs::weakly_canonical(fs::absolute(root));
-    const fs::path target = fs::weakly_canonical(fs::absolute(root) / fs::u8path(path));
+    const fs::path inside = real_path(root);
+    const fs::path target = real_path(root / fs::u8path(path));
     return std::mismatch(inside.begin(), inside.end(), target.begin(), target.end()).first == inside.end();
 }
 

@@ -15,7 +15,7 @@ struct MalformedBundle : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Throws MalformedBundle, Error(Bundle) for another schema version, or filesystem_error.
+/// Throws MalformedBundle, Error(Bundle) for another schema version, or FileError.
 Bundle parse_bundle(const std::filesystem::path& path, const std::vector<std::uint8_t>& document);
 
 }  // namespace inpaintrt::detail

@@ -33,6 +33,10 @@ public:
     virtual std::size_t size() const noexcept = 0;
 };
 
+enum class ExecutionContextAllocationStrategy : std::int32_t { kSTATIC = 0, kON_PROFILE_CHANGE = 1, kUSER_MANAGED = 2 };
+enum class DynamicShapesKernelSpecializationStrategy : std::int32_t { kLAZY = 0, kEAGER = 1, kNONE = 2 };
+enum class CudaGraphStrategy : std::int32_t { kDISABLED = 0, kWHOLE_GRAPH_CAPTURE = 1 };
+
 class IRuntimeCache {
 public:
     virtual ~IRuntimeCache() noexcept = default;
@@ -45,6 +49,9 @@ public:
     virtual ~IRuntimeConfig() noexcept = default;
     virtual IRuntimeCache* createRuntimeCache() noexcept = 0;
     virtual bool setRuntimeCache(const IRuntimeCache& cache) noexcept = 0;
+    virtual void setExecutionContextAllocationStrategy(ExecutionContextAllocationStrategy strategy) noexcept = 0;
+    virtual void setDynamicShapesKernelSpecializationStrategy(DynamicShapesKernelSpecializationStrategy strategy) noexcept = 0;
+    virtual bool setCudaGraphStrategy(CudaGraphStrategy strategy) noexcept = 0;
 };
 
 class IExecutionContext {
@@ -53,13 +60,14 @@ public:
     virtual bool setInputShape(const char* name, const Dims& dims) noexcept = 0;
     virtual bool setTensorAddress(const char* name, void* data) noexcept = 0;
     virtual bool enqueueV3(cudaStream_t stream) noexcept = 0;
-    virtual bool isStreamCapturable(cudaStream_t stream) const noexcept = 0;
+    virtual std::size_t updateDeviceMemorySizeForShapes() noexcept = 0;
+    virtual void setDeviceMemoryV2(void* memory, std::int64_t size) noexcept = 0;
 };
 
 class ICudaEngine {
 public:
     virtual ~ICudaEngine() noexcept = default;
-    virtual IExecutionContext* createExecutionContext() noexcept = 0;
+    virtual IExecutionContext* createExecutionContext(ExecutionContextAllocationStrategy strategy) noexcept = 0;
     virtual IExecutionContext* createExecutionContext(IRuntimeConfig* config) noexcept = 0;
     virtual IRuntimeConfig* createRuntimeConfig() noexcept = 0;
 };

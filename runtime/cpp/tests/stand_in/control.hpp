@@ -17,10 +17,14 @@ struct Control {
     std::atomic<int> captures{0};
     std::atomic<int> launches{0};
     std::atomic<int> executions{0};    ///< On a stream that was not capturing.
+    std::atomic<int> calls{0};         ///< Of driver and library that can fail.
+    std::atomic<int> graph_strategies{0};  ///< Set to what the runner should set.
     std::atomic<int> misuses{0};       ///< Calls without a current GPU, or in a wrong order.
 
     // Made to happen.
-    std::atomic<bool> capturable{true};
+    std::atomic<bool> capturable{true};     ///< Otherwise a capture is invalidated, as another thread's call may do.
+    std::atomic<bool> contexts_fail{false};
+    std::atomic<int> failing_call{-1};      ///< The number of the one call of driver or library that fails.
     std::atomic<bool> engine_loads{true};
     std::atomic<bool> execution_fails{false};
     std::atomic<bool> memory_runs_out{false};
@@ -30,6 +34,9 @@ struct Control {
 }  // namespace stand_in
 
 extern "C" stand_in::Control* stand_in_control();
+
+/// Counts a call that can fail; whether this one is to fail.
+extern "C" bool stand_in_fails();
 
 /// Run or record a piece of work on a stream of the stand-in driver.
 extern "C" void stand_in_do(void* stream, void (*work)(void*), void (*free)(void*), void* data);

@@ -1,13 +1,14 @@
 // A TensorRT whose engines invert the holes of images of at most 80 pixels a side.
 
 #include <NvInferRuntime.h>
-#include <dlfcn.h>
 
+#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "control.hpp"
+#include "driver_function.hpp"
 
 namespace {
 
@@ -15,13 +16,21 @@ using namespace nvinfer1;
 
 template <typename Function>
 Function* of_driver(const char* name) {
-    return reinterpret_cast<Function*>(dlsym(dlopen("libcuda.so.1", RTLD_NOW), name));
+    return reinterpret_cast<Function*>(stand_in::driver_function(name));
 }
 
 stand_in::Control& control() {
     static stand_in::Control& found = *of_driver<decltype(stand_in_control)>("stand_in_control")();
     return found;
 }
+
+bool fails() {
+    static const auto ask = of_driver<decltype(stand_in_fails)>("stand_in_fails");
+    return ask();
+}
+
+/// Bytes that a network keeps between its kernels, for an image of so many pixels.
+constexpr std::size_t scratch_per_pixel = 2;
 
 /// Everything the library gives out is counted.
 struct Counted {
@@ -53,14 +62,16 @@ public:
     bool setInputShape(const char* name, const Dims& dims) noexcept override {
         const bool image = std::string(name) == "image";
         if (image) pixels_ = static_cast<std::size_t>(dims.d[0] * dims.d[1] * dims.d[2]);
-        return dims.nbDims == (image ? 4 : 3) && dims.d[1] <= 80 && dims.d[2] <= 80;
+        return !fails() && dims.nbDims == (image ? 4 : 3) && dims.d[1] <= 80 && dims.d[2] <= 80;
     }
     bool setTensorAddress(const char* name, void* data) noexcept override {
         addresses_[name] = static_cast<std::uint8_t*>(data);
-        return true;
+        return !fails();
     }
     bool enqueueV3(cudaStream_t stream) noexcept override {
-        if (control().execution_fails) return false;
+        if (control().execution_fails || fails()) return false;
+        if (scratch_size_ < scratch_per_pixel * pixels_) ++control().misuses;
+        if (pixels_ != 0) std::memset(scratch_, 1, scratch_per_pixel * pixels_);
         ++control().executions;
         auto* now = new Execution{addresses_["image"], addresses_["mask"], addresses_["sketch"],
                                   addresses_["composite"], pixels_};
@@ -68,11 +79,17 @@ public:
         put(stream, &execute, [](void* data) { delete static_cast<Execution*>(data); }, now);
         return true;
     }
-    bool isStreamCapturable(cudaStream_t) const noexcept override { return control().capturable; }
+    std::size_t updateDeviceMemorySizeForShapes() noexcept override { return scratch_per_pixel * pixels_; }
+    void setDeviceMemoryV2(void* memory, std::int64_t size) noexcept override {
+        scratch_ = memory;
+        scratch_size_ = static_cast<std::size_t>(size);
+    }
 
 private:
     std::map<std::string, std::uint8_t*> addresses_;
     std::size_t pixels_ = 0;
+    void* scratch_ = nullptr;
+    std::size_t scratch_size_ = 0;
 };
 
 class Memory : public IHostMemory, Counted {
@@ -88,10 +105,10 @@ private:
 /// Holds what it was given, and a mark for each time it was stored.
 class Cache : public IRuntimeCache, Counted {
 public:
-    IHostMemory* serialize() const noexcept override { return new Memory(content_ + "compiled;"); }
+    IHostMemory* serialize() const noexcept override { return fails() ? nullptr : new Memory(content_ + "compiled;"); }
     bool deserialize(const void* blob, std::size_t size) noexcept override {
         content_.assign(static_cast<const char*>(blob), size);
-        return true;
+        return !fails();
     }
 
 private:
@@ -100,24 +117,43 @@ private:
 
 class Config : public IRuntimeConfig, Counted {
 public:
-    IRuntimeCache* createRuntimeCache() noexcept override { return new Cache; }
-    bool setRuntimeCache(const IRuntimeCache&) noexcept override { return true; }
+    IRuntimeCache* createRuntimeCache() noexcept override { return fails() ? nullptr : new Cache; }
+    bool setRuntimeCache(const IRuntimeCache&) noexcept override { return !fails(); }
+    void setExecutionContextAllocationStrategy(ExecutionContextAllocationStrategy strategy) noexcept override {
+        if (strategy != ExecutionContextAllocationStrategy::kUSER_MANAGED) ++control().misuses;
+    }
+    void setDynamicShapesKernelSpecializationStrategy(
+        DynamicShapesKernelSpecializationStrategy strategy) noexcept override {
+        control().graph_strategies += strategy == DynamicShapesKernelSpecializationStrategy::kEAGER;
+    }
+    bool setCudaGraphStrategy(CudaGraphStrategy strategy) noexcept override {
+        control().graph_strategies += strategy == CudaGraphStrategy::kWHOLE_GRAPH_CAPTURE;
+        return !fails();
+    }
 };
 
 class Engine : public ICudaEngine, Counted {
 public:
-    IExecutionContext* createExecutionContext() noexcept override {
+    IExecutionContext* createExecutionContext(ExecutionContextAllocationStrategy strategy) noexcept override {
+        if (strategy != ExecutionContextAllocationStrategy::kUSER_MANAGED) ++control().misuses;
+        return make();
+    }
+    IExecutionContext* createExecutionContext(IRuntimeConfig*) noexcept override { return make(); }
+    IRuntimeConfig* createRuntimeConfig() noexcept override { return fails() ? nullptr : new Config; }
+
+private:
+    static IExecutionContext* make() {
+        if (control().contexts_fail || fails()) return nullptr;
         ++control().contexts_made;
         return new Context;
     }
-    IExecutionContext* createExecutionContext(IRuntimeConfig*) noexcept override { return createExecutionContext(); }
-    IRuntimeConfig* createRuntimeConfig() noexcept override { return new Config; }
 };
 
 class Runtime : public IRuntime, Counted {
 public:
     explicit Runtime(ILogger& logger) : logger_(logger) {}
     ICudaEngine* deserializeCudaEngine(const void*, std::size_t) noexcept override {
+        if (fails()) return nullptr;
         if (control().engine_loads) return new Engine;
         logger_.log(ILogger::Severity::kERROR, "the stand-in does not want to");
         logger_.log(ILogger::Severity::kWARNING, "a warning is not an error");
@@ -133,6 +169,7 @@ private:
 extern "C" {
 
 void* createInferRuntime_INTERNAL(void* logger, std::int32_t) {
+    if (fails()) return nullptr;
     return new Runtime(*static_cast<ILogger*>(logger));
 }
 std::int32_t getInferLibMajorVersion() { return control().major; }

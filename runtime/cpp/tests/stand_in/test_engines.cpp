@@ -1,12 +1,11 @@
 // Engines through the whole of this library: choice, buffers for each shape, CUDA graphs, clones, failures, lifetimes.
 
-#include <dlfcn.h>
-
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "control.hpp"
 #include "sha256.hpp"
+#include "shared_library.hpp"
 #include "support.hpp"
 
 namespace inpaintrt::testing {
@@ -20,12 +19,10 @@ protected:
     void SetUp() override {
         BundleTest::SetUp();
         if (IsSkipped()) return;
-        void* driver = dlopen(STAND_IN_DRIVER, RTLD_NOW);
-        void* function = driver == nullptr ? nullptr : dlsym(driver, "stand_in_control");
-        ASSERT_NE(function, nullptr) << dlerror();
-        control_ = reinterpret_cast<decltype(stand_in_control)*>(function)();
+        const auto driver = detail::SharedLibrary::open({STAND_IN_DRIVER});
+        control_ = driver.function<decltype(stand_in_control)>("stand_in_control")();
         control_->major = rtx() ? 1 : 11;
-        setenv(rtx() ? "INPAINTRT_TENSORRT_RTX_LIBRARY" : "INPAINTRT_TENSORRT_LIBRARY", STAND_IN_LIBRARY, 1);
+        set_environment(variable(), STAND_IN_LIBRARY);
         bundle_ = with_engine(dynamic());
     }
 
@@ -41,6 +38,8 @@ protected:
     }
 
     static bool rtx() { return std::string(GetParam()) == "tensorrt-rtx"; }
+
+    static const char* variable() { return rtx() ? "INPAINTRT_TENSORRT_RTX_LIBRARY" : "INPAINTRT_TENSORRT_LIBRARY"; }
 
     static Options on_gpu() {
         Options options;
@@ -89,6 +88,7 @@ protected:
 };
 
 TEST_P(Engines, EveryCallFillsItsOwnImage) {
+    control_->contexts_made = 0;
     Inpainter inpainter(bundle_, on_gpu());
     EXPECT_EQ(inpainter.backend().name, std::string(GetParam()) + " fp16");
     for (unsigned seed = 0; seed < 5; ++seed) {
@@ -107,7 +107,7 @@ TEST_P(Engines, AFixedMaskNeedsNone) {
         for (std::uint8_t& value : inverted) value = static_cast<std::uint8_t>(255 - value);
         EXPECT_EQ(sample.out, inverted);  // as the stand-in does without a mask
     }
-    EXPECT_EQ(control_->device_memory, 2);
+    EXPECT_EQ(control_->device_memory, 3);  // image, composite, and what the network keeps
 }
 
 TEST_P(Engines, LinesReachTheEngine) {
@@ -130,23 +130,95 @@ TEST_P(Engines, LinesReachTheEngine) {
 }
 
 TEST_P(Engines, AGraphIsCapturedAtTheSecondCallAndLaunchedFromThenOn) {
-    control_->captures = control_->launches = control_->executions = 0;
+    control_->captures = control_->launches = control_->executions = control_->graph_strategies = 0;
     Inpainter inpainter(bundle_, on_gpu());
     for (unsigned seed = 0; seed < 5; ++seed) fill(inpainter, 48, 48, seed);
-    EXPECT_EQ(control_->captures, 1);
-    EXPECT_EQ(control_->launches, 4);
-    EXPECT_EQ(control_->executions, 2);  // the warm-up and the capture
+    EXPECT_EQ(control_->captures, rtx() ? 0 : 1);  // TensorRT-RTX captures itself, as it was told
+    EXPECT_EQ(control_->graph_strategies, rtx() ? 2 : 0);
+    EXPECT_EQ(control_->launches, rtx() ? 0 : 4);
+    EXPECT_EQ(control_->executions, rtx() ? 5 : 2);  // the warm-up and the capture
+    EXPECT_TRUE(inpainter.warnings().empty());
 }
 
-TEST_P(Engines, WhatCannotBeCapturedRunsWithoutAGraph) {
+TEST_P(Engines, WhatCannotBeCapturedRunsWithoutAGraphAndSaysSoOnce) {
     control_->captures = 0;
     control_->capturable = false;
     Inpainter inpainter(bundle_, on_gpu());
-    for (unsigned seed = 0; seed < 3; ++seed) fill(inpainter, 48, 48, seed);
-    EXPECT_EQ(control_->captures, rtx() ? 0 : 1);  // TensorRT does not compile while it runs, and is not asked
+    for (unsigned seed = 0; seed < 4; ++seed) fill(inpainter, 48, 48, seed);
+    Inpainter clone = inpainter.clone();
+    for (unsigned seed = 0; seed < 3; ++seed) fill(clone, 48, 48, seed);
     control_->capturable = true;
-    fill(inpainter, 48, 48, 3);
-    EXPECT_EQ(control_->captures, 1);
+    EXPECT_EQ(control_->captures, rtx() ? 0 : 2);  // once for each
+    ASSERT_EQ(inpainter.warnings().size(), rtx() ? 0U : 1U);
+    if (!rtx()) {
+        EXPECT_EQ(inpainter.warnings()[0], "tensorrt fp16: calls with 1 images of 48x48 run without a CUDA graph, and take "
+                                           "longer: the capture failed: stand-in error (CUDA error 901)");
+    }
+    fill(inpainter, 48, 48, 4);
+}
+
+TEST_P(Engines, ShapesShareTheMemoryBetweenKernels) {
+    const auto buffers = [](std::size_t size) { return size * size * 7; };  // image, mask, composite
+    const auto scratch = [](std::size_t size) { return size * size * 2; };
+    Inpainter inpainter(bundle_, on_gpu());
+    EXPECT_EQ(inpainter.memory(), buffers(64) + scratch(64));
+    for (unsigned seed = 0; seed < 3; ++seed) {
+        fill(inpainter, 64, 64, seed);
+        fill(inpainter, 72, 72, seed);  // needs more, which makes the graphs of others invalid
+        fill(inpainter, 40, 40, seed);
+    }
+    EXPECT_EQ(inpainter.memory(), buffers(64) + buffers(72) + buffers(40) + scratch(72));
+    const std::size_t before = inpainter.memory();
+    for (int round = 0; round < 2; ++round) {  // the second clone takes what the first one gave back
+        Inpainter clone = inpainter.clone();
+        fill(clone, 40, 40, 0);
+        EXPECT_EQ(clone.memory(), before + buffers(40) + scratch(40));
+    }
+    EXPECT_EQ(inpainter.memory(), before + scratch(40));
+}
+
+TEST_P(Engines, AContextThatCannotBeMadeShowsWhenTheBundleIsOpened) {
+    control_->contexts_fail = true;
+    const Inpainter inpainter(bundle_);
+    control_->contexts_fail = false;
+    EXPECT_EQ(inpainter.backend().name, "onnxruntime-cpu fp32");
+    const auto& rejected = inpainter.backend().rejected;
+    const auto found = std::find_if(rejected.begin(), rejected.end(), [](const auto& one) { return one.name == GetParam(); });
+    ASSERT_NE(found, rejected.end());
+    EXPECT_NE(found->reason.find("no execution context; too little GPU memory?"), std::string::npos) << found->reason;
+}
+
+TEST_P(Engines, ACallThatFailsOnceIsAnErrorOrCostsSpeedAndTheNextOneWorks) {
+    int failed = 0;
+    for (int failing = 0;; ++failing) {
+        control_->calls = 0;
+        control_->failing_call = failing;
+        try {
+            Inpainter inpainter(bundle_, on_gpu());
+            for (unsigned seed = 0; seed < 3; ++seed) {
+                for (const int size : {48, 72}) {
+                    try {
+                        fill(inpainter, size, size, seed);
+                    } catch (const Error& error) {
+                        EXPECT_EQ(error.code(), ErrorCode::Backend) << error.what();
+                        ++failed;
+                        fill(inpainter, size, size, seed);
+                    }
+                }
+            }
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::Backend) << error.what();
+            ++failed;
+        }
+        control_->misuses = 0;  // what is freed while the GPU cannot be made current
+        EXPECT_EQ(control_->device_memory + control_->pinned_memory + control_->streams + control_->graphs +
+                      control_->retained + control_->objects,
+                  0)
+            << "call " << failing;
+        if (control_->calls <= failing) break;  // all of them have failed once
+    }
+    control_->failing_call = -1;
+    EXPECT_GT(failed, 20);
 }
 
 TEST_P(Engines, OldShapesAreFreed) {
@@ -155,9 +227,9 @@ TEST_P(Engines, OldShapesAreFreed) {
         fill(inpainter, size, 32, 0);
         fill(inpainter, size, 32, 1);
     }
-    EXPECT_EQ(control_->device_memory, 4 * 3);
+    EXPECT_EQ(control_->device_memory, 4 * 3 + 1);
     EXPECT_EQ(control_->pinned_memory, 4 * 3);
-    EXPECT_EQ(control_->graphs, 4);
+    EXPECT_EQ(control_->graphs, rtx() ? 0 : 4);
     control_->contexts_made = 0;
     fill(inpainter, 64, 32, 2);
     EXPECT_EQ(control_->contexts_made, 0);
@@ -233,6 +305,30 @@ TEST_P(Engines, TheRuntimeCacheIsKept) {
     EXPECT_EQ(text(elsewhere.cache_directory / "x.engine.cache"), "compiled;");
     EXPECT_EQ(std::distance(fs::directory_iterator(bundle_ / "engines"), {}), 2);  // and nothing temporary
 }
+
+#ifdef _WIN32
+TEST_P(Engines, LibrariesAreFoundByTheNamesTheyHaveOnWindows) {
+    const fs::path library = fs::u8path(STAND_IN_LIBRARY);
+    const std::string name = rtx() ? "tensorrt_rtx_1_7.dll" : "nvinfer_11.dll";
+    set_environment(variable(), "");
+    expect_error(ErrorCode::Backend, "the library does not load: " + name, [&] { Inpainter(bundle_, on_gpu()); });
+    const fs::path folder = copy().parent_path() / fs::u8path(u8"Bibliotheken f\u00fcr " + std::string(GetParam()));
+    fs::create_directories(folder);
+    fs::copy_file(library, folder / name, fs::copy_options::overwrite_existing);
+    SetEnvironmentVariableW(L"PATH", (L"C:\\none;" + folder.wstring()).c_str());
+    const detail::SharedLibrary found = detail::SharedLibrary::open(detail::places_of(name));
+    EXPECT_EQ(found.name(), (folder / name).u8string());
+    Inpainter inpainter(with_engine(dynamic()), on_gpu());
+    fill(inpainter, 48, 48, 0);
+    // What lies beside the program comes first.
+    wchar_t program[MAX_PATH];
+    GetModuleFileNameW(nullptr, program, MAX_PATH);
+    const fs::path beside = fs::path(program).parent_path() / name;
+    fs::copy_file(library, beside, fs::copy_options::overwrite_existing);
+    EXPECT_EQ(detail::places_of(name).front(), beside.u8string());
+    fs::remove(beside);
+}
+#endif
 
 INSTANTIATE_TEST_SUITE_P(Libraries, Engines, ::testing::Values("tensorrt", "tensorrt-rtx"), [](const auto& library) {
     return std::string(library.param) == "tensorrt" ? "TensorRT" : "TensorRTRTX";
