@@ -1,8 +1,38 @@
 """What arrays an `Inpainter` takes, and the size that its network runs at for them."""
 
+from typing import Any
+
 import numpy as np
 
 from .errors import ImageError
+
+NO_MASK = "no mask was given; only a bundle exported with --fixed-mask has its own"
+FIXED_MASK_GIVEN = "a mask was given, but the mask of this bundle is fixed; export it without --fixed-mask"
+NO_SKETCH = "this bundle's network takes no sketch; leave it out"
+
+
+def is_on_gpu(array: Any) -> bool:
+    """Whether an array lies on a CUDA device."""
+    if isinstance(array, np.ndarray):
+        return False
+    if getattr(array, "__cuda_array_interface__", None) is not None:
+        return True
+    device = getattr(array, "__dlpack_device__", None)
+    return device is not None and int(device()[0]) in (2, 13)  # CUDA, and CUDA's managed memory
+
+
+def check_out(out: Any, filled: np.ndarray) -> None:
+    """Refuse an array that cannot take a result.
+
+    Raises:
+        ImageError: saying what was found and what is expected.
+    """
+    if not isinstance(out, np.ndarray):
+        raise ImageError(f"out is {type(out).__name__}, but the image is on the host; expected a NumPy array")
+    if out.dtype != np.uint8 or out.shape != filled.shape:
+        raise ImageError(f"out is {out.dtype} {out.shape}; expected uint8 {filled.shape}")
+    if not out.flags.writeable:
+        raise ImageError("out is read-only; give memory that may be written")
 
 
 def padded_size(size: int, limits: tuple[int, int, int], multiple: int) -> int:

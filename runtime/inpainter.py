@@ -9,11 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import check_image, check_plane, padded_size
+from .arrays import (
+    FIXED_MASK_GIVEN,
+    NO_MASK,
+    NO_SKETCH,
+    check_image,
+    check_out,
+    check_plane,
+    is_on_gpu,
+    padded_size,
+)  # fmt: skip
 from .backends.choice import choose_backend
 from .backends.memory import Memory
 from .bundle import Bundle
-from .errors import BackendError, BundleError, ImageError, UsageError
+from .errors import BackendError, ImageError, UsageError
+from .fixed_mask import read_fixed_mask
 from .streaming import Workers, map_in_order
 from .upscale import place_on_grid, to_pixel_centres
 from .windows import windows_around_holes
@@ -56,7 +66,7 @@ class Inpainter:
         unknown = set(self.bundle.interface.inputs) - {"image", "mask", "sketch"}
         if unknown:
             raise BackendError(f"{bundle}: needs {', '.join(sorted(unknown))}, which this release cannot give")
-        self._fixed = self._read_fixed_mask()
+        self._fixed = read_fixed_mask(self.bundle)
         self._backend, self.backend = choose_backend(self.bundle, device, threads)
         self._workers = Workers(self._backend.parallel)
 
@@ -82,21 +92,42 @@ class Inpainter:
         mask: Mask | None = None,
         *,
         sketch: Mask | None = None,
-    ) -> UInt8Array:
-        """Fill the holes.
+        out: Any = None,
+        stream: Any = None,
+    ) -> Any:
+        """Fill the holes. Frames on a GPU stay there.
 
         Args:
             image: uint8 RGB [H,W,3] or [N,H,W,3]; not changed.
             mask: uint8 or bool [H,W] or [N,H,W]; non-zero = hole. None if, and only if, the bundle's mask is fixed.
             sketch: uint8 or bool of the mask's shape; non-zero = line. Only for a bundle that takes one; None for no
                 lines. Lines outside the holes have no effect.
+            out: where to write the result, of the image's type, shape and device; None for a new array.
+            stream: of the caller, for arrays on a GPU: a handle, or an object with `__cuda_stream__` or `cuda_stream`.
+                The call only enqueues, in that stream's order; None to end when the result is there.
+
+        All arrays are NumPy's, or all are on the GPU of a TensorRT engine: anything with `__dlpack__` or
+        `__cuda_array_interface__` (torch, CuPy, cuda-core).
 
         Returns:
-            A new array like `image`; known pixels are bit-identical.
+            `out`; or a new array like `image`, on a GPU a `frames.GpuImages`. Known pixels are bit-identical.
 
         Raises:
-            ImageError: if types or shapes are wrong or do not fit each other.
+            ImageError: if types, shapes, layouts or devices are wrong or do not fit each other.
+            BackendError: if the network cannot run, or the frames are on a GPU and no engine runs there.
         """
+        if is_on_gpu(image):
+            return self._fill_on_gpu(image, mask, sketch, out, stream)
+        if stream is not None:
+            raise ImageError("a stream was given, but the image is not on a GPU; leave it out")
+        filled = self._fill_on_host(image, mask, sketch)
+        if out is None:
+            return filled
+        check_out(out, filled)
+        np.copyto(out, filled)
+        return out
+
+    def _fill_on_host(self, image: UInt8Array, mask: Mask | None, sketch: Mask | None) -> UInt8Array:
         image = np.asarray(image)
         mask = self._given_or_fixed(image, mask)
         check_image(image, mask)
@@ -105,6 +136,19 @@ class Inpainter:
             filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0, line[None])[0]
             return filled
         return self._fill_batch(image, mask != 0, line)
+
+    def _fill_on_gpu(self, image: Any, mask: Any, sketch: Any, out: Any, stream: Any) -> Any:
+        from .frame_filling import FrameFiller, engine_on_gpu_of  # only with a GPU
+
+        if self._fixed is None and mask is None:
+            raise ImageError(NO_MASK)
+        if self._fixed is not None and mask is not None:
+            raise ImageError(FIXED_MASK_GIVEN)
+        if sketch is not None and "sketch" not in self.bundle.interface.inputs:
+            raise ImageError(NO_SKETCH)
+        given = {"image": image, "mask": mask, "sketch": sketch}
+        filler = FrameFiller(engine_on_gpu_of(image, self._backend), self.bundle.interface, self.fixed_size)
+        return filler.fill({name: each for name, each in given.items() if each is not None}, out, stream)
 
     def submit(
         self, image: UInt8Array, mask: Mask | None = None, *, sketch: Mask | None = None
@@ -182,27 +226,13 @@ class Inpainter:
         """Height and width that images must have if the bundle's mask is fixed; None if it takes a mask."""
         return None if self._fixed is None else (self._fixed.shape[0], self._fixed.shape[1])
 
-    def _read_fixed_mask(self) -> NDArray[np.bool_] | None:
-        artifact = self.bundle.fixed_mask()
-        if (artifact is None) == ("mask" not in self.bundle.interface.inputs):
-            have = "neither a mask input nor a fixed mask" if artifact is None else "a mask input and a fixed mask"
-            raise BundleError(f"{self.bundle.path}: has {have}; export it again")
-        if artifact is None:
-            return None
-        from .images import decode_mask  # Pillow only where it is used
-
-        try:
-            return decode_mask(self.bundle.file(artifact), str(self.bundle.path / artifact.path))
-        except ImageError as error:
-            raise BundleError(str(error)) from None
-
     def _given_or_fixed(self, image: np.ndarray, mask: NDArray[Any] | None) -> NDArray[Any]:
         if self._fixed is None:
             if mask is None:
-                raise ImageError("no mask was given; only a bundle exported with --fixed-mask has its own")
+                raise ImageError(NO_MASK)
             return np.asarray(mask)
         if mask is not None:
-            raise ImageError("a mask was given, but the mask of this bundle is fixed; export it without --fixed-mask")
+            raise ImageError(FIXED_MASK_GIVEN)
         if image.ndim in (3, 4) and image.shape[-3:-1] != self._fixed.shape:
             have, need = (f"{size[1]}x{size[0]}" for size in (image.shape[-3:-1], self._fixed.shape))
             raise ImageError(f"the image is {have}, but the fixed mask of this bundle is for {need}")
@@ -212,7 +242,7 @@ class Inpainter:
         if sketch is None:
             return np.broadcast_to(np.False_, image.shape[:-1])
         if "sketch" not in self.bundle.interface.inputs:
-            raise ImageError("this bundle's network takes no sketch; leave it out")
+            raise ImageError(NO_SKETCH)
         check_plane("sketch", np.asarray(sketch), image, "line")
         return np.asarray(sketch != 0)
 

@@ -16,25 +16,25 @@ class SeveralGpus:
 
     def __init__(self, backends: Sequence[Backend]):
         """Backends on different GPUs, at least one, that this one closes."""
-        self._backends = tuple(backends)
-        self._at_work = [0] * len(self._backends)
+        self.backends = tuple(backends)
+        self._at_work = [0] * len(self.backends)
         self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
         """The backends' names, with how many GPUs have each."""
-        names = [backend.name for backend in self._backends]
+        names = [backend.name for backend in self.backends]
         return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
 
     @property
     def parallel(self) -> int:
         """As `Backend.parallel`, of all GPUs together."""
-        return sum(backend.parallel for backend in self._backends)
+        return sum(backend.parallel for backend in self.backends)
 
     @property
     def memory(self) -> Memory | None:
         """As `Backend.memory`, of all GPUs that say, together."""
-        known = [memory for backend in self._backends if (memory := backend.memory) is not None]
+        known = [memory for backend in self.backends if (memory := backend.memory) is not None]
         return sum(known[1:], known[0]) if known else None
 
     def run(
@@ -42,10 +42,10 @@ class SeveralGpus:
     ) -> NDArray[np.uint8]:
         """As `Backend.run`."""
         with self._lock:
-            chosen = min(range(len(self._backends)), key=lambda index: self._at_work[index])
+            chosen = min(range(len(self.backends)), key=lambda index: self._at_work[index])
             self._at_work[chosen] += 1
         try:
-            return self._backends[chosen].run(inputs, size)
+            return self.backends[chosen].run(inputs, size)
         finally:
             with self._lock:
                 self._at_work[chosen] -= 1
@@ -53,5 +53,5 @@ class SeveralGpus:
     def close(self) -> None:
         """As `Backend.close`; closes all, whichever fails."""
         with contextlib.ExitStack() as stack:
-            for backend in self._backends:
+            for backend in self.backends:
                 stack.callback(backend.close)

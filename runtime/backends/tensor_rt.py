@@ -48,16 +48,16 @@ class TensorRTBackend:
         self._outputs = bundle.interface.outputs
         self._dtype = np.dtype(np.uint8 if bundle.interface.io == "image" else np.float32)
         self._lock = threading.Lock()
-        self._device = open_device(device_id)
-        with library_errors(f"{self.name}: opening"), current(self._device), contextlib.ExitStack() as undo:
+        self.device = open_device(device_id)
+        with library_errors(f"{self.name}: opening"), current(self.device), contextlib.ExitStack() as undo:
             self._engine = LoadedEngine(bundle, engine)
             undo.callback(self._engine.close)
             self._streams = []
             for _ in range(3):
-                self._streams.append(self._device.create_stream())
+                self._streams.append(self.device.create_stream())
                 undo.callback(self._streams[-1].close)
-            self._copy_in, self._compute, self._copy_out = self._streams
-            self._pool = ActivationPool(self._device, self._compute)
+            self.copy_in, self._compute, self.copy_out = self._streams
+            self._pool = ActivationPool(self.device, self._compute)
             undo.callback(self._pool.free)
             self._slots = Slots(self._make_slot, self._free_slot)
             undo.callback(self._slots.close)
@@ -97,26 +97,26 @@ class TensorRTBackend:
 
     def enqueue(self, slot: Slot, copy_in: Copy, copy_out: Copy) -> None:
         """Copies in, network and copies out of a leased slot, each on its stream; `slot.done` tells when they are."""
-        with self._lock, current(self._device):
+        with self._lock, current(self.device):
             try:
                 if slot.used:
-                    self._copy_in.wait(slot.done)
-                copy_in(slot, self._copy_in)
-                self._copy_in.record(slot.copied)
+                    self.copy_in.wait(slot.done)
+                copy_in(slot, self.copy_in)
+                self.copy_in.record(slot.copied)
                 self._compute.wait(slot.copied)
                 slot.prepare(self._pool)
                 self._execute(slot)
                 self._compute.record(slot.executed)
-                self._copy_out.wait(slot.executed)
-                copy_out(slot, self._copy_out)
-                self._copy_out.record(slot.done)
+                self.copy_out.wait(slot.executed)
+                copy_out(slot, self.copy_out)
+                self.copy_out.record(slot.done)
                 slot.used = True
             except BaseException:
                 self._settle()  # what was enqueued may use the slot's memory, which goes
                 raise
 
     def _execute(self, slot: Slot) -> None:
-        if self._engine.has_own_graphs or not slot.launch(self._compute, self._device, self.name):
+        if self._engine.has_own_graphs or not slot.launch(self._compute, self.device, self.name):
             slot.execute(self._compute, self.name)
         slot.warm = True
 
@@ -125,6 +125,20 @@ class TensorRTBackend:
         """A slot for a call that brings its own copies, see `frames`."""
         with library_errors(f"{self.name}: running"), self._slots.lease(shapes) as slot:
             yield slot
+
+    def caller_stream(self, stream: Any) -> Any:
+        """The stream whose order a caller works in, as `cuda-core`'s: the default one unless given.
+
+        Args:
+            stream: a handle, anything with `__cuda_stream__` or `cuda_stream` (torch), or None.
+        """
+        if stream is None:
+            return self.device.default_stream
+        if hasattr(stream, "__cuda_stream__"):
+            return self.device.create_stream(stream)
+        from cuda.core import Stream  # only with a GPU
+
+        return Stream.from_handle(int(getattr(stream, "cuda_stream", stream)))
 
     def time_parts(self, inputs: Mapping[str, NDArray[Any]], rounds: int) -> dict[str, list[float]]:
         """Seconds of copies in, network and copies out, by events of the device, for each of some runs.
@@ -140,7 +154,7 @@ class TensorRTBackend:
         with library_errors(f"{self.name}: timing"), self._slots.lease(padded_shapes(inputs, None)) as slot:
             for name, value in inputs.items():
                 slot.bindings[name].write(value)
-            with self._lock, current(self._device):
+            with self._lock, current(self.device):
                 slot.prepare(self._pool)
                 if slot.used:
                     self._compute.wait(slot.done)
@@ -176,7 +190,7 @@ class TensorRTBackend:
             stack.callback(self._pool.free)
 
     def _make_slot(self, shapes: Mapping[str, Shape]) -> Slot:
-        with self._lock, current(self._device), contextlib.ExitStack() as undo:
+        with self._lock, current(self.device), contextlib.ExitStack() as undo:
             context = self._engine.create_context()
             if context is None:
                 raise BackendError(f"{self.name}: no execution context for {shapes['image']}; too little GPU memory?")
@@ -186,14 +200,14 @@ class TensorRTBackend:
             all_shapes = dict(shapes) | {name: tuple(context.get_tensor_shape(name)) for name in self._outputs}
             bindings = {}
             for name, shape in all_shapes.items():
-                bindings[name] = Binding(name, shape, self._dtype, self._device, self._copy_in)
-                undo.callback(bindings[name].close, self._copy_in)
+                bindings[name] = Binding(name, shape, self._dtype, self.device, self.copy_in)
+                undo.callback(bindings[name].close, self.copy_in)
                 context.set_tensor_address(name, int(bindings[name].device.handle))
             events = []
             for _ in range(3):
-                events.append(self._device.create_event())
+                events.append(self.device.create_event())
                 undo.callback(events[-1].close)
-            self._copy_in.sync()  # the memory is there for the other streams, too
+            self.copy_in.sync()  # the memory is there for the other streams, too
             slot = Slot(context, bindings, tuple(shapes), events)
             undo.pop_all()
         return slot
@@ -201,14 +215,14 @@ class TensorRTBackend:
     def _free_slot(self, slot: Slot) -> None:
         with self._lock, self._current_if_possible():
             self._settle()
-            slot.close(self._copy_in)
+            slot.close(self.copy_in)
 
     @contextlib.contextmanager
     def _current_if_possible(self) -> Iterator[None]:
         """For freeing, which must go on whatever fails."""
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(Exception):
-                stack.enter_context(current(self._device))
+                stack.enter_context(current(self.device))
             yield
 
     def _settle(self) -> None:

@@ -9,71 +9,27 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from inpaintrt.runtime import Inpainter
-from inpaintrt.runtime.backends import choice, engine as engines, gpu
+from inpaintrt.runtime.backends import choice, gpu
 from inpaintrt.runtime.backends.memory import Memory
 from inpaintrt.runtime.backends.slots import SHAPES_KEPT
 from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend
-from inpaintrt.runtime.bundle import Artifact, Bundle, DeployedInterface, Profile, commit, describe_file, lock, stage
+from inpaintrt.runtime.bundle import Bundle
 from inpaintrt.runtime.errors import BackendError
 
-from .stand_ins import Buffer, Device, Driver, Library, Machine
+from ..conftest import artifact
+from .stand_ins import Library, Machine
 
 BEST = 16 * 16 * 3
 
 
-@pytest.fixture
-def machine() -> Machine:
-    return Machine()
-
-
-@pytest.fixture
-def library(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Library:
-    core = pytest.importorskip("cuda.core")
-    made = Library(machine)
-    monkeypatch.setattr(engines, "load_library", lambda _: made)
-    monkeypatch.setattr(choice, "load_library", lambda _: made)
-    monkeypatch.setattr(gpu, "driver", lambda: Driver(machine))
-    devices = SimpleNamespace(get_all_devices=lambda: [Device(machine, n) for n in range(machine.devices)])
-    monkeypatch.setattr(core, "Device", lambda number: Device(machine, number))
-    core.Device.get_all_devices = devices.get_all_devices
-
-    def allocate(size: int) -> Buffer:
-        machine.called("LegacyPinnedMemoryResource.allocate")
-        return Buffer(machine, size, "PinnedBuffer")
-
-    monkeypatch.setattr(core, "LegacyPinnedMemoryResource", lambda: SimpleNamespace(allocate=allocate))
-    return made
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    """A bundle of engines only; best 16x16, up to 64x64 in batches of up to 4."""
-    profile = Profile((1, 1, 4), (8, 16, 64), (8, 16, 64))
-    interface = DeployedInterface("image", 8, profile, ("image", "mask"), ("composite",))
-    made = Bundle(tmp_path / "places", {}, {}, interface, (artifact("tensorrt"), artifact("tensorrt-rtx")))
-    folder = made.path / "engines"
-    with stage(folder, "a", b"tensorrt") as one, stage(folder, "b", b"tensorrt-rtx") as two, lock(made.path):
-        commit(made, {made.artifacts[0].path: one, made.artifacts[1].path: two})
-    return made
-
-
-def artifact(backend: str) -> Artifact:
-    return describe_file(
-        backend.encode(), f"engines/{backend}.engine", "engine", "fp16",
-        backend=backend, backend_version="1.0", target="sm89",
-    )  # fmt: skip
-
-
-def open_backend(bundle: Bundle, backend: str = "tensorrt") -> TensorRTBackend:
-    return TensorRTBackend(bundle, artifact(backend))
+def open_backend(engine_bundle: Bundle, backend: str = "tensorrt") -> TensorRTBackend:
+    return TensorRTBackend(engine_bundle, artifact(backend))
 
 
 def pair(side: int, seed: int = 0, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -98,10 +54,10 @@ def check(backend: TensorRTBackend, side: int, seed: int) -> None:
 @pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
 @pytest.mark.parametrize("capturable", [True, False])
 def test_every_call_fills_its_own_image(
-    bundle: Bundle, library: Library, machine: Machine, backend: str, capturable: bool
+    engine_bundle: Bundle, library: Library, machine: Machine, backend: str, capturable: bool
 ) -> None:
     library.capturable = capturable
-    runner = open_backend(bundle, backend)
+    runner = open_backend(engine_bundle, backend)
     for seed in range(4):
         for side in (16, 32, 8):
             check(runner, side, seed)
@@ -114,10 +70,10 @@ def test_every_call_fills_its_own_image(
 
 
 def test_a_graph_is_captured_at_the_second_call_and_replayed(
-    bundle: Bundle, library: Library, machine: Machine
+    engine_bundle: Bundle, library: Library, machine: Machine
 ) -> None:
     library.capturable = True
-    runner = open_backend(bundle)
+    runner = open_backend(engine_bundle)
     for seed in range(4):
         check(runner, 16, seed)
     assert machine.calls.count("GraphBuilder.begin_building") == 1
@@ -129,10 +85,10 @@ def test_a_graph_is_captured_at_the_second_call_and_replayed(
     "step", ["begin_building", "end_building", "complete", "close"]
 )  # `end_building` raises where another thread synchronised the device
 def test_a_failed_capture_costs_speed_and_is_said_once(
-    bundle: Bundle, library: Library, machine: Machine, step: str, caplog: pytest.LogCaptureFixture
+    engine_bundle: Bundle, library: Library, machine: Machine, step: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     library.capturable = True
-    runner = open_backend(bundle)
+    runner = open_backend(engine_bundle)
     check(runner, 16, 0)
     machine.fail = f"GraphBuilder.{step}"
     with caplog.at_level(logging.WARNING, "inpaintrt"):
@@ -151,10 +107,10 @@ def test_a_failed_capture_costs_speed_and_is_said_once(
 
 
 def test_tensorrt_rtx_uses_its_own_graphs_and_compiles_at_once(
-    bundle: Bundle, library: Library, machine: Machine
+    engine_bundle: Bundle, library: Library, machine: Machine
 ) -> None:
     library.capturable = True
-    runner = open_backend(bundle, "tensorrt-rtx")
+    runner = open_backend(engine_bundle, "tensorrt-rtx")
     for seed in range(4):
         check(runner, 16, seed)
     assert library.config.cuda_graph_strategy == "whole graph"
@@ -165,10 +121,10 @@ def test_tensorrt_rtx_uses_its_own_graphs_and_compiles_at_once(
 
 @pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
 def test_all_shapes_share_one_pool_of_the_largest(
-    bundle: Bundle, library: Library, machine: Machine, backend: str
+    engine_bundle: Bundle, library: Library, machine: Machine, backend: str
 ) -> None:
     library.capturable = True
-    runner = open_backend(bundle, backend)
+    runner = open_backend(engine_bundle, backend)
     assert library.strategies[0] == "user managed"
     assert runner.memory == Memory(BEST, BEST * 7 // 3, BEST * 7 // 3)
     for side in (16, 32, 64, 16):  # the pool moves, and what was captured with the old one goes
@@ -179,8 +135,8 @@ def test_all_shapes_share_one_pool_of_the_largest(
     runner.close()
 
 
-def test_old_shapes_are_freed(bundle: Bundle, library: Library, machine: Machine) -> None:
-    runner = open_backend(bundle)
+def test_old_shapes_are_freed(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
+    runner = open_backend(engine_bundle)
     for side in range(16, 16 + SHAPES_KEPT + 2):
         check(runner, side, 0)
     assert len([each for each in machine.opened if each.kind == "PinnedBuffer" and not each.closed]) == 3 * SHAPES_KEPT
@@ -190,7 +146,7 @@ def test_old_shapes_are_freed(bundle: Bundle, library: Library, machine: Machine
 
 
 def test_an_image_is_written_once_into_pinned_memory_and_read_once(
-    bundle: Bundle, library: Library, monkeypatch: pytest.MonkeyPatch
+    engine_bundle: Bundle, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, mask = pair(16, count=4)
     mask[:, 0, 0] = 1
@@ -204,7 +160,7 @@ def test_an_image_is_written_once_into_pinned_memory_and_read_once(
     for name in ("zeros", "ones", "full", "array", "ascontiguousarray", "copy"):
         function = getattr(np, name)
         monkeypatch.setattr(np, name, lambda *a, name=name, f=function, **k: noted(name, f(*a, **k)))
-    with Inpainter(bundle.path, "cuda") as inpaint:
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
         made.clear()
         result = inpaint(image, mask)
     assert (result == filled({"image": image, "mask": mask})).all()
@@ -213,11 +169,11 @@ def test_an_image_is_written_once_into_pinned_memory_and_read_once(
 
 @pytest.mark.parametrize("sides", [(9, 20), (20, 9), (16, 24), (9, 9)])
 def test_padding_counts_as_hole_whatever_was_there_before(
-    bundle: Bundle, library: Library, sides: tuple[int, int]
+    engine_bundle: Bundle, library: Library, sides: tuple[int, int]
 ) -> None:
-    backend = open_backend(bundle)
+    backend = open_backend(engine_bundle)
     seen: list[np.ndarray] = []
-    with Inpainter(bundle.path, "cuda") as inpaint:
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
         for seed in range(2):
             image, mask = (array[0, : sides[0], : sides[1]] for array in pair(24, seed))
             assert (inpaint(image, mask) == filled({"image": image, "mask": mask})).all()
@@ -233,11 +189,11 @@ def test_padding_counts_as_hole_whatever_was_there_before(
         assert not binding["image"].array[0, size[0] :].any()
 
 
-def test_threads_and_streams_get_their_own_images(bundle: Bundle, library: Library, machine: Machine) -> None:
+def test_threads_and_streams_get_their_own_images(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
     library.capturable = True
     pairs = [[array[0] for array in pair(16 + 8 * (seed % 2), seed)] for seed in range(24)]
     expected = [np.where(mask[..., None] != 0, 255 - image, image) for image, mask in pairs]
-    with Inpainter(bundle.path, "cuda") as inpaint:
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
         with ThreadPoolExecutor(6) as pool:
             found = list(pool.map(lambda pair: inpaint(*pair), pairs))
         streamed = list(inpaint.map(pairs, ahead=3))
@@ -246,8 +202,8 @@ def test_threads_and_streams_get_their_own_images(bundle: Bundle, library: Libra
     assert machine.left_open() == []
 
 
-def test_the_second_image_is_copied_before_the_first_is_done(bundle: Bundle, library: Library) -> None:
-    runner = open_backend(bundle)
+def test_the_second_image_is_copied_before_the_first_is_done(engine_bundle: Bundle, library: Library) -> None:
+    runner = open_backend(engine_bundle)
     first = feed(16, 1)
     with runner.lease({name: value.shape for name, value in first.items()}) as slot:
         for name, value in first.items():
@@ -259,8 +215,8 @@ def test_the_second_image_is_copied_before_the_first_is_done(bundle: Bundle, lib
     runner.close()
 
 
-def test_closing_waits_for_the_calls_that_run(bundle: Bundle, library: Library, machine: Machine) -> None:
-    runner = open_backend(bundle)
+def test_closing_waits_for_the_calls_that_run(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
+    runner = open_backend(engine_bundle)
     with runner.lease({"image": (1, 16, 16, 3), "mask": (1, 16, 16)}):
         closing = threading.Thread(target=runner.close)
         closing.start()
@@ -271,15 +227,15 @@ def test_closing_waits_for_the_calls_that_run(bundle: Bundle, library: Library, 
     assert machine.left_open() == []
 
 
-def test_the_runtime_cache_lies_beside_the_engine(bundle: Bundle, library: Library) -> None:
-    open_backend(bundle, "tensorrt-rtx").close()
-    assert (bundle.path / "engines" / "tensorrt-rtx.engine.cache").read_bytes() == b"compiled"
-    open_backend(bundle, "tensorrt-rtx").close()
+def test_the_runtime_cache_lies_beside_the_engine(engine_bundle: Bundle, library: Library) -> None:
+    open_backend(engine_bundle, "tensorrt-rtx").close()
+    assert (engine_bundle.path / "engines" / "tensorrt-rtx.engine.cache").read_bytes() == b"compiled"
+    open_backend(engine_bundle, "tensorrt-rtx").close()
     assert library.read == [b"compiled"]
 
 
-def test_failures_are_errors_with_the_engine_named(bundle: Bundle, library: Library) -> None:
-    runner = open_backend(bundle)
+def test_failures_are_errors_with_the_engine_named(engine_bundle: Bundle, library: Library) -> None:
+    runner = open_backend(engine_bundle)
     with pytest.raises(BackendError, match=r"does not take image of shape \(1, 65, 65, 3\)"):
         runner.run(feed(65))
     library.fails = True
@@ -289,47 +245,47 @@ def test_failures_are_errors_with_the_engine_named(bundle: Bundle, library: Libr
     check(runner, 16, 0)
     library.loads = False
     with pytest.raises(BackendError, match=r"cannot load engines/tensorrt\.engine, built by version 1\.0 for sm89"):
-        open_backend(bundle)
+        open_backend(engine_bundle)
 
 
 def test_too_little_memory_shows_at_opening_and_the_next_backend_is_tried(
-    bundle: Bundle, library: Library, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    engine_bundle: Bundle, library: Library, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.makes_contexts = False
     with pytest.raises(BackendError, match=r"tensorrt: .*too little GPU memory.*tensorrt-rtx: .*too little GPU"):
-        Inpainter(bundle.path, "cuda")
+        Inpainter(engine_bundle.path, "cuda")
     assert machine.left_open() == []
     library.makes_contexts = True
     context = library._context
     monkeypatch.setattr(library, "_context", lambda given: None if given == "user managed" else context(given))
-    with Inpainter(bundle.path, "cuda") as inpaint:
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
         assert inpaint.backend.name == "tensorrt-rtx fp16"
     machine.free_memory = 100
     with pytest.raises(BackendError, match="OUT_OF_MEMORY"):
-        Inpainter(bundle.path, "cuda")
+        Inpainter(engine_bundle.path, "cuda")
     assert machine.left_open() == []
 
 
-def test_the_gpu_can_be_chosen(bundle: Bundle, library: Library, machine: Machine) -> None:
+def test_the_gpu_can_be_chosen(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
     machine.devices = 2
-    with Inpainter(bundle.path, "cuda:1") as inpaint:
+    with Inpainter(engine_bundle.path, "cuda:1") as inpaint:
         assert inpaint._backend.device_id == 1  # type: ignore[attr-defined]
         image, mask = pair(16)
         assert (inpaint(image, mask) == filled({"image": image, "mask": mask})).all()
     with pytest.raises(BackendError, match="there is no GPU cuda:2; this machine has 2, counted from cuda:0"):
-        Inpainter(bundle.path, "cuda:2")
+        Inpainter(engine_bundle.path, "cuda:2")
     machine.driver_version = 12080
     with pytest.raises(BackendError, match=r"the NVIDIA driver is for CUDA 12\.8; .* need driver R580 or later"):
-        Inpainter(bundle.path, "cuda")
+        Inpainter(engine_bundle.path, "cuda")
     machine.driver_version = 13000
     assert machine.context == "the caller's"
     assert machine.left_open() == []
 
 
-def test_all_gpus_share_a_stream_of_images(bundle: Bundle, library: Library, machine: Machine) -> None:
+def test_all_gpus_share_a_stream_of_images(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
     machine.devices = 3
     pairs = [[array[0] for array in pair(16, seed)] for seed in range(12)]
-    with Inpainter(bundle.path, "cuda:all") as inpaint:
+    with Inpainter(engine_bundle.path, "cuda:all") as inpaint:
         assert inpaint.backend.name == "3 x tensorrt fp16"
         assert inpaint.memory == Memory(3 * BEST, 7 * BEST, 7 * BEST)
         for (image, mask), result in zip(pairs, inpaint.map(pairs, ahead=6), strict=True):
@@ -337,7 +293,7 @@ def test_all_gpus_share_a_stream_of_images(bundle: Bundle, library: Library, mac
     assert machine.left_open() == []
 
 
-def test_an_engine_for_another_gpu_of_that_capability_does_not_fit(bundle: Bundle, library: Library) -> None:
+def test_an_engine_for_another_gpu_of_that_capability_does_not_fit(engine_bundle: Bundle, library: Library) -> None:
     from dataclasses import replace
 
     other = replace(artifact("tensorrt"), details={"gpu": "NVIDIA L4"})
@@ -347,10 +303,12 @@ def test_an_engine_for_another_gpu_of_that_capability_does_not_fit(bundle: Bundl
     assert choice.fitting_engines([other, mine], "tensorrt") == [mine]
 
 
-def session(bundle: Bundle, machine: Machine, backend: str, attempt: Callable[[Callable[[], Any]], None]) -> None:
+def session(
+    engine_bundle: Bundle, machine: Machine, backend: str, attempt: Callable[[Callable[[], Any]], None]
+) -> None:
     """Opening, plain runs, a capture, replays, a larger shape, eviction and closing; each step through `attempt`."""
     runners: list[TensorRTBackend] = []
-    attempt(lambda: runners.append(open_backend(bundle, backend)))
+    attempt(lambda: runners.append(open_backend(engine_bundle, backend)))
     if not runners:
         return
     for seed, side in enumerate((16, 16, 16, 32, 32, 16, 8, 24, 40, 16)):
@@ -378,10 +336,10 @@ def calls_of_a_session(backend: str) -> Iterator[tuple[str, str, int]]:
 
 @pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
 def test_every_call_that_is_made_is_one_that_fails_below(
-    bundle: Bundle, library: Library, machine: Machine, backend: str
+    engine_bundle: Bundle, library: Library, machine: Machine, backend: str
 ) -> None:
     library.capturable = True
-    session(bundle, machine, backend, lambda step: step())
+    session(engine_bundle, machine, backend, lambda step: step())
     assert set(machine.calls) - {name for _, name, _ in calls_of_a_session(backend)} == {"cuDriverGetVersion"}
 
 
@@ -389,7 +347,7 @@ def test_every_call_that_is_made_is_one_that_fails_below(
     ("backend", "name", "at"), [*calls_of_a_session("tensorrt"), *calls_of_a_session("tensorrt-rtx")]
 )
 def test_a_call_that_fails_once_costs_at_most_one_image_and_leaks_nothing(
-    bundle: Bundle, library: Library, machine: Machine, backend: str, name: str, at: int
+    engine_bundle: Bundle, library: Library, machine: Machine, backend: str, name: str, at: int
 ) -> None:
     library.capturable = True
     failures = []
@@ -402,18 +360,18 @@ def test_a_call_that_fails_once_costs_at_most_one_image_and_leaks_nothing(
             assert "second line" not in str(error)
 
     machine.fail, machine.fail_at = name, at
-    session(bundle, machine, backend, attempt)
+    session(engine_bundle, machine, backend, attempt)
     assert len(failures) <= 1
     machine.fail = None
-    with TensorRTBackendSession(bundle, backend) as runner:  # and the next one opens and works
+    with TensorRTBackendSession(engine_bundle, backend) as runner:  # and the next one opens and works
         check(runner, 16, 0)
 
 
 class TensorRTBackendSession:
     """A backend that is closed at the end of a block."""
 
-    def __init__(self, bundle: Bundle, backend: str):
-        self.backend = open_backend(bundle, backend)
+    def __init__(self, engine_bundle: Bundle, backend: str):
+        self.backend = open_backend(engine_bundle, backend)
 
     def __enter__(self) -> TensorRTBackend:
         return self.backend
