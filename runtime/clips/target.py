@@ -98,7 +98,7 @@ class Target:
         frame.pts, frame.time_base = like.pts, like.time_base
         for name in ("color_range", "colorspace", "color_primaries", "color_trc"):
             setattr(frame, name, getattr(like, name))
-        frame.pict_type = 0  # the encoder chooses anew
+        frame.pict_type = 0  # the encoder chooses its own
         self._output.mux(self._video.encode(frame))
 
     def finish(self) -> None:

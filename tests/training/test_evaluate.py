@@ -9,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-pytest.importorskip("lightning")
-
 from inpaintrt.export.checkpoints import save_checkpoint
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime.upscale import place_on_grid, to_pixel_centres

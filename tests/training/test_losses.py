@@ -6,11 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
-pytest.importorskip("lightning")
-
 from skimage.metrics import structural_similarity
+from torch import nn
 
 from inpaintrt.runtime.errors import CheckpointError
 from inpaintrt.training import losses
