@@ -25,10 +25,11 @@ SIZE = 32
 SHAPES = {"image": (1, 3, SIZE, SIZE), "mask": (1, 1, SIZE, SIZE)}
 
 
-def traced(network: nn.Module, mask_channels: int = 1) -> ir.Model:
+def traced(network: nn.Module, mask_channels: int = 1, batch: int = 1) -> ir.Model:
+    """The cleaned trace of a network for so many images of `SIZE`."""
     network.eval()
     adapter = TensorNetwork(network, Interface(mask_channels=mask_channels)).eval()
-    return clean_up(trace(adapter, Profile((1, 1, 1), (SIZE,) * 3, (SIZE,) * 3)).model)
+    return clean_up(trace(adapter, Profile((batch,) * 3, (SIZE,) * 3, (SIZE,) * 3)).model)
 
 
 @functools.cache
@@ -66,9 +67,11 @@ def assert_same(before: ir.Model, after: ir.Model) -> None:
         assert (mask == same).all()
 
 
-def fp16_of(network: nn.Module, mask_channels: int = 1, keep: tuple[str, ...] = ()) -> tuple[ir.Model, Fp16Report]:
+def fp16_of(
+    network: nn.Module, mask_channels: int = 1, keep: tuple[str, ...] = (), batch: int = 1
+) -> tuple[ir.Model, Fp16Report]:
     """The FP16 graph of a network after the passes that make it safe."""
-    model = traced(network, mask_channels)
+    model = traced(network, mask_channels, batch)
     for optimisation in (collapse_mask_channels, normalise_mask_ratio, fold_batch_norm):
         model, _ = optimisation(model)
     return convert_to_fp16(clean_up(model), keep)

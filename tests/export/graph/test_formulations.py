@@ -92,7 +92,10 @@ UNSAFE = {"nan_to_num"}
 """Formulations that divide 0 by 0 on purpose, which only FP32 can do; correct, but not FP16."""
 
 
-STATIC = Profile((2, 2, 2), (HEIGHT,) * 3, (WIDTH,) * 3)
+CORPUS = mask_corpus(HEIGHT, WIDTH)
+STATIC = Profile((len(CORPUS),) * 3, (HEIGHT,) * 3, (WIDTH,) * 3)
+"""The whole corpus at once, each image with a mask of its own: each node is evaluated once."""
+
 DYNAMIC = Profile((1, 2, 3), (16, HEIGHT, 64), (16, WIDTH, 64))
 
 
@@ -126,23 +129,32 @@ def check(name: str, profile: Profile) -> None:
     models, report, network = exported_as(name, profile)
     session = onnxruntime.InferenceSession(ir.to_proto(models["fp32"]).SerializeToString())
     strict = StrictFp16(models["fp16"])
-    corpus = mask_corpus(HEIGHT, WIDTH)
-    generator = torch.Generator().manual_seed(0)
-    for number, case in enumerate(corpus):
-        other = corpus[(7 * number + 3) % len(corpus)]  # each image of a batch has a mask of its own
-        known = torch.from_numpy(~np.stack([case.hole, other.hole])[:, None]).float()
-        image, mask = torch.randn(2, 3, HEIGHT, WIDTH, generator=generator), 1 - known if "holes" in name else known
+    known = torch.from_numpy(~np.stack([case.hole[None] for case in CORPUS])).float()
+    images = torch.randn(len(CORPUS), 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+    masks = 1 - known if "holes" in name else known
+    wanted, found, rounded = [], [], []
+    for image, mask in zip(images.split(profile.batch[2]), masks.split(profile.batch[2]), strict=True):
         with torch.no_grad():
-            expected, *masks = (output.numpy() for output in network(image, mask))
+            wanted.append([output.numpy() for output in network(image, mask)])
         feed = {"image": image.numpy(), "mask": mask.numpy()}
-        found, *found_masks = session.run(None, feed)
-        scale = max(float(np.linalg.norm(expected)), 1e-6)
-        assert np.linalg.norm(found - expected) / scale < 1e-5, case.name  # FP32, in another order of operations
-        assert len(found_masks) == len(masks)
-        assert all((a == b).all() for a, b in zip(found_masks, masks, strict=True)), case.name
-        fp16 = strict.run(feed)
-        assert fp16.first_non_finite is None, f"{case.name}: {fp16.first_non_finite}"
-        assert np.linalg.norm(fp16.outputs["output"] - expected) / scale < 1e-2, case.name
+        found.append(session.run(None, feed))
+        result = strict.run(feed)
+        assert result.first_non_finite is None
+        rounded.append([result.outputs["output"]])
+    expected, *updated = map(np.concatenate, zip(*wanted, strict=True))
+    fp32, *fp32_masks = map(np.concatenate, zip(*found, strict=True))
+    (fp16,) = map(np.concatenate, zip(*rounded, strict=True))
+    assert len(fp32_masks) == len(updated)
+    for number, case in enumerate(CORPUS):
+        pair = [
+            number,
+            (7 * number + 3) % len(CORPUS),
+        ]  # one that knows nothing has no scale of its own
+        scale = max(float(np.linalg.norm(expected[pair])), 1e-6)
+        # FP32, in another order of operations
+        assert np.linalg.norm(fp32[pair] - expected[pair]) / scale < 1e-5, case.name
+        assert all((a[number] == b[number]).all() for a, b in zip(fp32_masks, updated, strict=True)), case.name
+        assert np.linalg.norm(fp16[pair] - expected[pair]) / scale < 1e-2, case.name
     assert report.fp16 is not None
     kept = [node for node, reason in report.fp16.kept if "sums or powers" not in reason]
     assert bool(kept) == (name in UNSAFE), kept
