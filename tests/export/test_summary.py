@@ -21,19 +21,19 @@ NETWORK = ("--network", f"{FOREIGN}:dividing_trained_scale", "--mask-channels", 
 
 def test_the_command_tells_layers_and_why_one_stayed_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "PLAIN_WIDTH", 1000)  # a row is then one line
-    done = run_command("export-onnx", *NETWORK, "-o", tmp_path / "wide", "--explain", "--keep-fp32", "conv2d_2*")
+    done = run_command("export-onnx", *NETWORK, "-o", tmp_path / "wide", "--explain", "--keep-fp32", "conv2d_3*")
     words = " ".join(done.stderr.split())
     assert "6 partial, 0 masked but not renormalised, 0 ordinary convolutions" in words
     assert "dec_1.conv.input_conv" in words
     assert "multiply-adds of masks" in words
     assert "why fp32" in words
-    assert "fp32 --keep-fp32 conv2d_2*" in words
-    assert re.search(r"kept in FP32: Conv conv2d_2\S*( and \d+ more nodes)?: --keep-fp32 conv2d_2\*", words)
+    assert "fp32 --keep-fp32 conv2d_3*" in words
+    assert re.search(r"kept in FP32: Conv conv2d_3\S*( and \d+ more nodes)?: --keep-fp32 conv2d_3\*", words)
     document = tmp_path / "wide" / "bundle.json"
     pointer = f"all nodes kept in FP32, with reasons: {document}, kept_fp32 in the details of model.fp16.onnx"
     assert pointer in words
     (model,) = [a for a in json.loads(document.read_text())["artifacts"] if a["path"] == "model.fp16.onnx"]
-    assert "--keep-fp32 conv2d_2*" in model["details"]["kept_fp32"].values()
+    assert "--keep-fp32 conv2d_3*" in model["details"]["kept_fp32"].values()
 
 
 def test_explaining_nothing_is_refused(tmp_path: Path) -> None:
