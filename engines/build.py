@@ -9,7 +9,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,16 @@ def build_engine(
             else:
                 built = _build_on_its_gpu(library, model, profile, image_shapes, progress, inspect)
         except Exception as error:  # Polygraphy's own and the library's
-            words = heard.errors[0] if heard.errors else str(error).strip().splitlines()[-1]
+            words = whole_reason(heard.errors) or str(error).strip().splitlines()[-1]
             raise EngineBuildError(f"{backend} cannot build an engine for {target}: {words}") from error
     progress(1.0)
     return built
+
+
+def whole_reason(errors: Sequence[str]) -> str:
+    """What a library said as one line: each message once, without the node's listing."""
+    messages = [" ".join(message.split()) for message in errors]
+    return " ".join(dict.fromkeys(message for message in messages if "--- End node ---" not in message))
 
 
 def _make_config(

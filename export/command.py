@@ -11,7 +11,7 @@ from inpaintrt.runtime.errors import UsageError
 from . import command_options as given
 from .checkpoints.registry import families_in_words
 from .parsing import parse_interface, parse_options
-from .summary import say_layers, summarise
+from .summary import say_layers, say_unsupported, summarise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,11 +85,18 @@ def _export(
             options["profile"] = profile_of_mask(options["fixed_mask"], options["profile"].batch, source.interface)
         shown.start(f"exporting to {output}")
         bundle, report = export_source(source, output, ExportOptions(**options))
+        shown.start("asking for what engines cannot take")
+        from .engine_support import unsupported_nodes
+
+        model = next(artifact for artifact in bundle.artifacts if artifact.kind == "onnx")
+        unsupported = unsupported_nodes((bundle.path / model.path).read_bytes())
     summarise(bundle, report)
+    say_unsupported(unsupported)
     if options["explain"]:
         say_layers(report)
     if as_json:
         results: dict[str, Any] = {"costs": {name: asdict(cost) for name, cost in report.costs.items()}}
+        results["unsupported_by_engines"] = [asdict(node) for node in unsupported]
         if options["explain"]:
             results["layers"] = [asdict(layer) for layer in report.layers]
         print_json(bundle.to_document() | results)

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 from inpaintrt.runtime.console import say, say_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inpaintrt.runtime.bundle import Bundle
 
+    from .engine_support import Unsupported
     from .report import ExportReport
 
 
@@ -21,6 +24,13 @@ def summarise(bundle: "Bundle", report: "ExportReport") -> None:
         for name, reason in done.refused:
             say(f"{done.name}: {name}: {reason}")
     _say_fp16(bundle, report)
+
+
+def say_unsupported(nodes: "Sequence[Unsupported]") -> None:
+    """Of each kind of node that no engine takes: what, where it comes from, why, and what can be done."""
+    for node in nodes:
+        where = f" from {node.line}" if node.line else ""
+        say(f"no engine can be built: {node.operator} {node.node}{where}: {node.reason}; {node.remedy}")
 
 
 def say_layers(report: "ExportReport") -> None:
@@ -56,14 +66,20 @@ def _say_costs(report: "ExportReport") -> None:
     if len(report.costs) < 2 or not report.passes:
         return
     costs = report.costs
+    least = {name: "at least " if cost.uncounted else "" for name, cost in costs.items()}
     rows = [
-        ("multiply-adds of features", [f"{cost.feature_multiply_adds / 1e9:.3f} G" for cost in costs.values()]),
+        (
+            "multiply-adds of features",
+            [f"{least[name]}{cost.feature_multiply_adds / 1e9:.3f} G" for name, cost in costs.items()],
+        ),
         ("multiply-adds of masks", [f"{cost.mask_multiply_adds / 1e9:.3f} G" for cost in costs.values()]),
         ("parameters", [f"{cost.parameters / 1e6:.3f} M" for cost in costs.values()]),
         ("file", [f"{cost.bytes / 2**20:.1f} MiB" for cost in costs.values()]),
         ("nodes", [str(cost.nodes) for cost in costs.values()]),
         ("peak of activations", [f"{cost.peak_activations / 2**20:.1f} MiB" for cost in costs.values()]),
     ]
+    if any(least.values()):
+        rows.append(("nodes not counted", [str(cost.uncounted) for cost in costs.values()]))
     say_table(("one call", *costs), [(title, *cells) for title, cells in rows])
 
 

@@ -11,6 +11,9 @@ CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 PRODUCTS = CONVOLUTIONS | {"Gemm", "MatMul"}
 """Operators that multiply features by weights, or features by features, and add up; where the multiply-adds are."""
 
+UNCOUNTED = frozenset({"DFT", "DeformConv", "Einsum", "GRU", "LSTM", "RNN", "STFT"})
+"""Operators that multiply and add as well, and whose multiply-adds nobody counts."""
+
 PRODUCTS_AND_EINSUM = PRODUCTS | {"Einsum"}
 """`PRODUCTS`, and the one whose multiply-adds nobody counts."""
 

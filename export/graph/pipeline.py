@@ -26,7 +26,7 @@ from .analysis.multiply_adds import fp16_share
 from .cleanup.centre_normalisation import centre_normalisations
 from .cleanup.clean_up import clean_up
 from .fp16.convert import Fp16Report, convert_to_fp16
-from .fp16.feature_peak import feature_peak
+from .fp16.feature_peak import feature_peaks
 from .fp16.headroom import scale_for
 from .passes.collapse_mask_channels import collapse_mask_channels
 from .passes.combine_parallel_convs import combine_parallel_convs
@@ -123,7 +123,7 @@ def to_fp16(
         keep_fp32: names or patterns of nodes that stay FP32.
         hole: the fixed mask [1,1,H,W], 1 = hole, of a model without a `mask`.
     """
-    peak = feature_peak(model, interface, shapes["image"], hole)
-    scale = scale_for(peak)
-    converted, report = convert_to_fp16(model, keep_fp32, scale)
-    return Fp16Graph(converted, report, fp16_share(converted, shapes), peak, scale)
+    peaks = feature_peaks(model, interface, shapes["image"], hole)
+    scale = scale_for(peaks.largest)
+    converted, report = convert_to_fp16(model, keep_fp32, scale, peaks.values)
+    return Fp16Graph(converted, report, fp16_share(converted, shapes), peaks.largest, scale)

@@ -26,6 +26,8 @@ class Cost:
         bytes: of the graph as a file.
         peak_activations: bytes of the intermediate values that are alive at once, at most, if nodes run in the order
             of the graph and free what nobody needs any more.
+        uncounted: nodes whose multiply-adds are in neither number: Fourier transforms, and products of sizes that
+            only show when they run.
     """
 
     feature_multiply_adds: int
@@ -34,6 +36,7 @@ class Cost:
     nodes: int
     bytes: int
     peak_activations: int
+    uncounted: int = 0
 
 
 def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> Cost:
@@ -45,10 +48,12 @@ def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> Cost:
     """
     sized = with_sizes(model, sizes)
     features = analyse_mask_path(sized).image_dependent
-    feature, mask = 0, 0
+    feature, mask, uncounted = 0, 0, 0
     for node in sized.graph:
         count = count_multiply_adds(node)
-        if any(value in features for value in node.outputs):
+        if count is None:
+            uncounted += 1
+        elif any(value in features for value in node.outputs):
             feature += count
         else:
             mask += count
@@ -60,6 +65,7 @@ def measure_cost(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> Cost:
         nodes=len(model.graph),
         bytes=_file_size(model),
         peak_activations=_peak_activations(sized.graph),
+        uncounted=uncounted,
     )
 
 

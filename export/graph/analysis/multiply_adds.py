@@ -7,6 +7,7 @@ import onnx_ir as ir
 import onnxscript.optimizer
 
 from ..ir_tools import infer_types
+from ..operators import UNCOUNTED
 
 
 def multiply_adds(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> dict[ir.DataType, int]:
@@ -18,7 +19,7 @@ def multiply_adds(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> dict
     """
     totals: dict[ir.DataType, int] = {}
     for node in with_sizes(model, sizes).graph:
-        count = count_multiply_adds(node)
+        count = count_multiply_adds(node) or 0
         dtype = node.outputs[0].dtype
         if count and dtype is not None:
             totals[dtype] = totals.get(dtype, 0) + count
@@ -33,9 +34,15 @@ def with_sizes(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> ir.Mode
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
-    # Shapes that a raw trace computes from constants, as those of slices, cannot be inferred before.
-    onnxscript.optimizer.fold_constants(model)
-    return infer_types(model)
+    unknown = len(model.graph) + 1
+    while True:
+        # Shapes that a raw trace computes from constants or from other shapes cannot be inferred before.
+        onnxscript.optimizer.fold_constants(model)
+        model = infer_types(model)
+        left = sum(count_multiply_adds(node) is None for node in model.graph)
+        if left == 0 or left >= unknown:
+            return model
+        unknown = left
 
 
 def fp16_share(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> float:
@@ -44,23 +51,30 @@ def fp16_share(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> float:
     return totals.get(ir.DataType.FLOAT16, 0) / max(sum(totals.values()), 1)
 
 
-def count_multiply_adds(node: ir.Node) -> int:
-    """Multiply-adds of one node whose shapes are known; 0 for operators that are no convolution or product."""
-    output = _elements(node.outputs[0])
+def count_multiply_adds(node: ir.Node) -> int | None:
+    """Multiply-adds of one node, 0 for operators that are no convolution or product; None where nobody can tell."""
+    if node.op_type in UNCOUNTED:
+        return None
     if node.op_type == "Conv":
-        return output * _elements(node.inputs[1], skip=1)
+        return _product(_elements(node.outputs[0]), _elements(node.inputs[1], skip=1))
     if node.op_type == "ConvTranspose":
-        return _elements(node.inputs[0]) * _elements(node.inputs[1], skip=1)
+        return _product(_elements(node.inputs[0]), _elements(node.inputs[1], skip=1))
     if node.op_type in ("Gemm", "MatMul"):
         shape = node.inputs[0].shape if node.inputs[0] is not None else None
         transposed = "transA" in node.attributes and node.attributes["transA"].as_int()
-        inner = shape[0 if transposed else -1] if shape is not None else 0
-        return output * (inner if isinstance(inner, int) else 0)
+        inner = shape[0 if transposed else -1] if shape is not None else None
+        return _product(_elements(node.outputs[0]), inner if isinstance(inner, int) else None)
     return 0
 
 
-def _elements(value: ir.Value | None, skip: int = 0) -> int:
+def _product(*factors: int | None) -> int | None:
+    known = [factor for factor in factors if factor is not None]
+    return math.prod(known) if len(known) == len(factors) else None
+
+
+def _elements(value: ir.Value | None, skip: int = 0) -> int | None:
+    """How many numbers a value holds, its first `skip` axes left out; None if its shape is not known."""
     if value is None or value.shape is None:
-        return 0
+        return None
     sizes = list(value.shape)[skip:]
-    return math.prod(size for size in sizes if isinstance(size, int)) if all(isinstance(s, int) for s in sizes) else 0
+    return _product(*(size if isinstance(size, int) else None for size in sizes))

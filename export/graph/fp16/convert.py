@@ -11,6 +11,7 @@ reaches it, unless that is not safe:
 * a ratio that is small where everything is known, such as one divided by the window, multiplies its result: before
   that product the result may be too large for FP16, unless `normalise_mask_ratio` could move the factor into weights;
 * it turns features into integers, whose value a rounding would change;
+* what it makes or reads became too large in probes, and headroom could not make it smaller;
 * the user named it.
 
 Everything else, the mask path above all, stays FP32: it is one channel wide, so that costs nothing, and integers up to
@@ -20,8 +21,9 @@ cast, so that no infinity can meet a zero in a hole.
 """
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
@@ -42,6 +44,10 @@ FLOAT32_INPUTS = {"Resize": (1, 2)}
 """Inputs that ONNX wants in FP32 whatever the type of the node."""
 
 
+RANGE_MARGIN = 16.0
+"""How much larger than in the probes a feature may become before it leaves FP16; headroom keeps more, at no cost."""
+
+
 @dataclass
 class Fp16Report:
     """Which nodes of the feature path stayed FP32, and why; which casts of the mask path are clipped; and headroom."""
@@ -52,7 +58,10 @@ class Fp16Report:
 
 
 def convert_to_fp16(
-    model: ir.Model, keep_fp32: Sequence[str] = (), headroom: float = 1.0
+    model: ir.Model,
+    keep_fp32: Sequence[str] = (),
+    headroom: float = 1.0,
+    peaks: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[ir.Model, Fp16Report]:
     """The FP16 form of a copy of `model`, with headroom where it can have it; inputs and outputs stay FP32.
 
@@ -60,10 +69,14 @@ def convert_to_fp16(
         model: with inputs `image` and `mask`, types inferred.
         keep_fp32: names or patterns (`*`) of nodes or of the values they make, to be left in FP32.
         headroom: the power of two that features are scaled by, see `headroom.py`; 1 for none.
+        peaks: how large features became in probes, by name, see `feature_peak.py`. What headroom does not bring so far
+            into the FP16 range that `RANGE_MARGIN` is left stays FP32.
     """
     model = model.clone()
     report = Fp16Report()
     model, report.headroom = add_headroom(model, headroom)
+    scale = headroom if report.headroom.changed else 1.0
+    peaks = {name: peak * scale for name, peak in peaks.items()}
     mask_path = analyse_mask_path(model)
     unbounded = _Unbounded(mask_path)
     must_stay = fp32_nodes(model.graph, mask_path)
@@ -78,7 +91,12 @@ def convert_to_fp16(
         if node.name == UNDONE:
             conversion.keep(node)  # what it gives is the network's own range again
             continue
-        reason = unbounded.reason(node) or _reason_for_fp32(node, mask_path, keep_fp32) or must_stay.get(node)
+        reason = (
+            unbounded.reason(node)
+            or _reason_for_fp32(node, mask_path, keep_fp32)
+            or must_stay.get(node)
+            or _leaves_range(node, peaks)
+        )
         if reason is None:
             conversion.to_fp16(node)
         else:
@@ -86,6 +104,16 @@ def convert_to_fp16(
             conversion.keep(node)
     conversion.finish_outputs()
     return remove_unused(model), report
+
+
+def _leaves_range(node: ir.Node, peaks: Mapping[str, float]) -> str | None:
+    """What a node makes or reads that became so large in probes that FP16 may not hold it."""
+    for value in (*node.outputs, *node.inputs):
+        peak = peaks.get(str(value.name), 0.0) if value is not None else 0.0
+        if peak * RANGE_MARGIN > LARGEST_FP16:
+            assert value is not None
+            return f"{value.name} reaches {peak:.3g} in probes; FP16 ends at 65504, and {RANGE_MARGIN:g} times is kept"
+    return None
 
 
 def _spreads_a_mask(node: ir.Node, mask_path: MaskPath) -> bool:

@@ -4,6 +4,9 @@ The less a partial convolution knows, the more it magnifies that. So the probes 
 known, one of which a few are, and one without holes. A sketch draws all of the holes.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -15,17 +18,33 @@ from ..analysis.mask_path import MaskPath, analyse_mask_path
 from ..operators import NO_LARGER
 from .fp32_nodes import fp32_nodes
 
+BOUNDED = frozenset({"Sigmoid", "Tanh"})
+"""Operators whose results may be far smaller than their operands, and are looked at."""
+
 FEW = 0.01
 """Share of known pixels where a few are known."""
 
 
-def feature_peak(
+@dataclass(frozen=True)
+class Peaks:
+    """The largest absolute value that the probes gave each feature.
+
+    Args:
+        values: by the name of a value; infinite where it was not finite.
+        largest: of those that may be FP16.
+    """
+
+    values: Mapping[str, float]
+    largest: float
+
+
+def feature_peaks(
     model: ir.Model,
     interface: Interface,
     shape: tuple[int, ...],
     hole: NDArray[np.float32] | None = None,
-) -> float:
-    """The largest absolute value, over the probes, of any feature that may be FP16; infinite if one is not finite.
+) -> Peaks:
+    """The peaks of all features over the probes.
 
     Args:
         model: FP32, with input `image`, `mask` unless it is fixed, perhaps `sketch`, and output `output`.
@@ -33,32 +52,48 @@ def feature_peak(
         shape: of the image, [N,3,H,W].
         hole: the fixed mask [1,1,H,W], 1 = hole, of a model without a `mask`.
     """
+    probed, bounds, in_fp32 = _with_peaks(model)
+    session = open_session(ir.to_proto(probed).SerializeToString(), "cpu")
+    names = [value.name for value in session.get_inputs()]
+    peaks = dict.fromkeys((name for name, below in bounds.items() if below is None), 0.0)
+    for probe in _probes(interface, shape, hole):
+        found = session.run(None, {name: probe[name] for name in names})
+        for name, peak in zip(peaks, found, strict=True):
+            peaks[name] = max(peaks[name], float(peak) if np.isfinite(peak) else np.inf)
+    for name, below in bounds.items():
+        if below is not None:
+            peaks[name] = max((peaks[operand] for operand in below), default=0.0)
+    return Peaks(peaks, max((peak for name, peak in peaks.items() if name not in in_fp32), default=0.0))
+
+
+def _with_peaks(model: ir.Model) -> tuple[ir.Model, dict[str, tuple[str, ...] | None], set[str]]:
+    """A copy of `model` whose outputs are the peaks of its features.
+
+    Returns:
+        The model; for each feature, in order, None or the features that it is no larger than, which need no look; and
+        the features that are FP32 in any case.
+    """
     model = model.clone()
     mask_path = analyse_mask_path(model)
     kept = fp32_nodes(model.graph, mask_path)
     peaks: list[ir.Value] = []
-    known: set[ir.Value] = set()
+    bounds: dict[str, tuple[str, ...] | None] = {}
+    in_fp32: set[str] = set()
     for node in list(model.graph):
-        if node in kept:
-            continue  # FP32 in any case
         features = [value for value in node.outputs if _is_feature(value, mask_path)]
-        known.update(features)
-        if node.op_type in NO_LARGER and all(value in known for value in node.inputs if _is_feature(value, mask_path)):
-            continue
-        for value in features:
+        operands = tuple(str(value.name) for value in node.inputs if value and _is_feature(value, mask_path))
+        is_below = node.op_type in NO_LARGER - BOUNDED and all(name in bounds.keys() - in_fp32 for name in operands)
+        below = operands if is_below else None
+        bounds.update(dict.fromkeys((str(value.name) for value in features), below))
+        in_fp32.update(str(value.name) for value in features if node in kept)
+        for value in features if below is None else ():
             magnitude = ir.node("Abs", [value], num_outputs=1)
             peak = ir.node("ReduceMax", [magnitude.outputs[0]], {"keepdims": 0}, num_outputs=1)
             peak.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
             model.graph.insert_after(node, [magnitude, peak])
             peaks.append(peak.outputs[0])
     model.graph.outputs[:] = peaks
-    session = open_session(ir.to_proto(model).SerializeToString(), "cpu")
-    largest = 0.0
-    names = [value.name for value in session.get_inputs()]
-    for probe in _probes(interface, shape, hole):
-        found = np.array(session.run(None, {name: probe[name] for name in names}), dtype=np.float64)
-        largest = max(largest, float(found.max(initial=0.0)) if np.isfinite(found).all() else np.inf)
-    return largest
+    return model, bounds, in_fp32
 
 
 def _is_feature(value: ir.Value | None, mask_path: MaskPath) -> bool:

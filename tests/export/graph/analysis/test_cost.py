@@ -4,6 +4,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.networks.partial_conv import dividing_trained_scale
@@ -49,3 +50,13 @@ def test_the_size_of_a_file_is_counted_without_writing_it() -> None:
     model = wide_trace()
     size = len(ir.to_proto(model).SerializeToString())
     assert abs(measure_cost(model, SHAPES).bytes - size) < 0.02 * size
+
+
+def test_what_nobody_can_count_is_marked() -> None:
+    class Transformed(nn.Module):
+        def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+            return torch.fft.fft(image * mask, dim=1).real
+
+    cost = measure_cost(traced(Transformed()), SHAPES)
+    assert cost.uncounted == 1
+    assert cost.feature_multiply_adds == 0
