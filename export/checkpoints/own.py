@@ -69,7 +69,7 @@ def save_checkpoint(
         path: file to write, replaced atomically.
         network: the trained network.
         interface: how it was trained to be called.
-        dtype: of the stored weights; half precision halves the file and is read back as float32.
+        dtype: of the stored weights; float16 makes the file half as large and is read back as float32.
     """
     content = io.BytesIO()  # in memory first: torch's own writer answers a full disk with an error of its own
     torch.save(

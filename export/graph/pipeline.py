@@ -51,7 +51,12 @@ OPTIMISATIONS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
     combine_parallel_convs,
     sink_upsampling,
 )
-"""The exact passes over every graph, in order."""
+"""The exact passes over every graph, in order.
+
+Masks are narrow before their ratios are read; a ratio is 1 where all is known before batch norm goes through it into
+weights; weights are final before convolutions merge; and pointwise operators are moved before `fold_upsampling` looks
+for an upsampling in front of a convolution.
+"""
 
 KERNELS: dict[Precision, Kernels] = {"fp32": "as trained", "fp16": "summed"}
 """FP16 rounds a summed kernel once; the FP32 file does not grow with what its runtime can sum."""
