@@ -5,37 +5,17 @@
 set -euo pipefail
 folder=$(realpath -m "${1:?usage: cpp_packages.sh FOLDER [windows]}")
 kind=${2:-linux}
-codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-# The first Debian with ONNX Runtime. Only its header is taken from there, which fits any machine.
-newer=trixie
-
 command -v apt-get >/dev/null || {
     echo "no apt-get here: install CMake, Ninja, nlohmann-json, GoogleTest, libpng, libjpeg-turbo and ONNX Runtime's header"
     [[ $kind == linux ]] || echo "and for Windows: MinGW-w64's g++ (posix threads) and Wine"
     exit 1
 }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{sources,lists/partial,archives/partial}
-# This machine's own mirrors, and the same ones with the newer release.
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources; do
-    if [[ -s $file ]]; then
-        cp "$file" "$work/sources/own-${file##*/}"
-        sed "s/\b$codename\b/$newer/g" "$file" >"$work/sources/newer-${file##*/}"
-    fi
-done
-# A machine that already is on the newer release has its sources once.
-[[ $codename != "$newer" ]] || rm -f "$work"/sources/newer-*
-printf 'Package: *\nPin: release n=%s*\nPin-Priority: 50\n' "$newer" >"$work/preferences"
-[[ $codename != "$newer" ]] || : >"$work/preferences"
+# ONNX Runtime is in the newer release only. Its header, all that is taken of it, fits any machine.
+. "$(dirname "$0")/../../training/newer_debian.sh"
 if [[ $kind == windows ]]; then
     sed -i 's/^deb /deb-src /p; s/^Types: deb$/Types: deb deb-src/' "$work"/sources/own-*
 fi
 
-apt=(apt-get --quiet=2 -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/sources"
-    -o Dir::Etc::Preferences="$work/preferences" -o Dir::Etc::PreferencesParts=/dev/null
-    -o Dir::State::Lists="$work/lists" -o Dir::Cache::Archives="$work/archives" -o Dir::Cache::pkgcache= -o
-    Dir::Cache::srcpkgcache= -o APT::Sandbox::User= -o Debug::NoLocking=true)
 "${apt[@]}" update
 # With what these need and this machine lacks.
 get() {

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-
-pytest.importorskip("yaml")
 
 from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.training.config import Adversary, Stage, TrainingConfig
@@ -66,6 +65,20 @@ def weights(path: Path) -> dict[str, Tensor]:
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     """Whether weights are bit-identical."""
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def smooth_image(size: int = 96) -> NDArray[np.uint8]:
+    """An image without detail, [size,size,3]."""
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+    return np.array(small.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def square_hole(size: int) -> NDArray[np.bool_]:
+    """A hole of 10x10 pixels in a mask [size,size]."""
+    hole = np.zeros((size, size), np.bool_)
+    hole[10:20, 10:20] = True
+    return hole
 
 
 YAML = """

@@ -1,18 +1,12 @@
 """Losses by their formulas, computed a second time in NumPy, value by value."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import structural_similarity
-from torch import nn
 
-from inpaintrt.runtime.errors import CheckpointError
 from inpaintrt.training import losses
-from inpaintrt.training.adversarial import SNPatchDiscriminator, discriminator_loss, generator_loss
-from inpaintrt.training.features import FeatureNetwork, vgg16_features
+from inpaintrt.training.features import FeatureNetwork
 from inpaintrt.training.losses import LossWeights, inpainting_loss
 
 TOLERANCE = 1e-6
@@ -94,62 +88,3 @@ def test_similarity_is_scikit_images() -> None:
         )  # fmt: skip
         expected.append(1 - similarity[:, mask[n, 0].numpy() == 0].mean())
     assert losses.similarity_loss(output, target, mask).item() == pytest.approx(np.mean(expected), rel=1e-5)
-
-
-def test_features_are_vggs() -> None:
-    reference = nn.Sequential()
-    before = 3
-    for width in (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool"):
-        if width == "pool":
-            reference.append(nn.MaxPool2d(2))
-        else:
-            assert isinstance(width, int)
-            reference.extend([nn.Conv2d(before, width, 3, padding=1), nn.ReLU()])
-            before = width
-    network = FeatureNetwork()
-    network.load_vgg16(
-        {f"features.{key}": value for key, value in reference.state_dict().items()} | {"classifier": torch.zeros(1)}
-    )
-    picture = torch.rand(1, 3, 32, 32)
-    normalised = (picture - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[
-        :, None, None
-    ]
-    for features, end in zip(network(2 * picture - 1), (5, 10, 17), strict=True):
-        torch.testing.assert_close(features, reference[:end](normalised))
-    assert not any(parameter.requires_grad for parameter in network.parameters())
-    with pytest.raises(CheckpointError, match=r"features\.0\.weight is missing"):
-        network.load_vgg16({})
-
-
-def test_where_weights_of_vgg_cannot_be_had_it_is_said(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    assert vgg16_features() is None
-    assert "the perceptual and style losses are off" in capsys.readouterr().err
-
-
-def test_a_file_that_holds_no_vgg_is_refused(tmp_path: Path) -> None:
-    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "vgg16.pth")
-    with pytest.raises(CheckpointError, match="not the weights of VGG-16"):
-        vgg16_features(tmp_path / "vgg16.pth")
-
-
-def test_discriminator_has_six_strided_convolutions_with_spectral_norm() -> None:
-    torch.manual_seed(0)
-    network = SNPatchDiscriminator(8)
-    picture, hole = torch.rand(2, 3, 128, 192), torch.zeros(2, 1, 128, 192)
-    for _ in range(30):  # the norm is a power iteration, one step for each call
-        judged = network(picture, hole)
-    assert judged.shape == (2, 32, 2, 3)
-    assert len(network.convolutions) == 6
-    for convolution in network.convolutions:
-        assert isinstance(convolution, nn.Conv2d)
-        assert torch.linalg.matrix_norm(convolution.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
-    assert not torch.equal(judged, network(picture, 1 - hole))
-
-
-def test_hinge_losses_by_hand() -> None:
-    real, filled = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 0.25])
-    assert discriminator_loss(real, filled).item() == pytest.approx((0 + 0.5) / 2 + (0 + 1.25) / 2)
-    assert generator_loss(filled).item() == pytest.approx(2.75 / 2)
