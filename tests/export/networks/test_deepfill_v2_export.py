@@ -47,6 +47,7 @@ def test_batch_with_different_masks_equals_pytorch(network: DeepFillV2, tmp_path
     assert relative_error(bundle, network, (64, 96), 3) < FP32
 
 
+@pytest.mark.slow
 @rtx
 def test_dynamic_sizes_equal_pytorch_and_build(tmp_path: Path) -> None:
     network = small(parts=2)  # half of what takes PyTorch long to trace
@@ -58,6 +59,7 @@ def test_dynamic_sizes_equal_pytorch_and_build(tmp_path: Path) -> None:
     assert build_engines(bundle.path, target="sm89")[0].artifact.precision == "fp16"
 
 
+@pytest.mark.slow
 @rtx
 def test_engines_for_all_targets_are_built(bundle: Bundle) -> None:
     assert [engine.artifact.target for engine in build_engines(bundle.path, target="all")] == list(AHEAD_OF_TIME)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from tests.engines.test_build import rtx
 from tests.export.networks.comparing import FP32, relative
 
 
+@pytest.mark.slow
 @rtx
 def test_weights_computed_at_run_time_unfolding_and_loops_over_the_batch(tmp_path: Path) -> None:
     network = trained_scale(Port(8))
