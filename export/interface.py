@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Interface:
-    """How a network wants its image and mask, and which output is the image.
+    """How a network wants its image and mask, and which output is the filled image.
 
     Args:
         image_range: what black and white become, `(0, 1)` or `(-1, 1)`; not together with `mean` and `std`.
@@ -21,8 +21,8 @@ class Interface:
         mask_channels: 1 or 3; with 3 the same plane is given three times.
         premask: whether the network wants the holes of the image already filled with `fill`.
         fill: value of premasked holes, in the network's own range.
-        output_index: which output is the image, if the network returns several.
-        output_range: range of the image, as `image_range`; None for the same as the input (mean and std too).
+        output_index: which output is the filled image, if the network returns several.
+        output_range: range of that output, as `image_range`; None for the same as the input (mean and std too).
         size_multiple: height and width must be multiples of this.
         sketch: whether the network is given the user's lines, [N,1,H,W] with 1 = line, as a third argument `sketch`.
 

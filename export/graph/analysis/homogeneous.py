@@ -20,7 +20,7 @@ def reason_against(node: ir.Node, carrying: Collection[ir.Value]) -> str | None:
     if node.op_type == "Cast" and node.attributes["to"].as_int() not in FLOATS:
         return "it turns features into integers"
     if node.op_type in LINEAR:
-        return None if operands == [0] else "its operand is not the feature alone"
+        return None if operands == [0] else "it has other operands than one feature"
     if node.op_type in ("Mul", "Div"):
         if len(operands) != 1:
             return "it combines two feature values"

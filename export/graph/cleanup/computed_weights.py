@@ -1,7 +1,7 @@
 """Weights that the graph computes of constants, as constants, however large they are.
 
 Equalised learning rate multiplies each weight by a number when the network is called, standardised weights are divided
-by their deviation. The general folder leaves large operands alone, so that no file grows; these results are as large as
+by their deviation. The general folder skips large operands, so that no file grows; these results are as large as
 their operands, and without them neither batch norm nor a gain can be folded, and FP16 files hold FP32 weights.
 """
 

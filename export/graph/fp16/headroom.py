@@ -61,7 +61,7 @@ def add_headroom(model: ir.Model, scale: float) -> tuple[ir.Model, PassReport]:
             return model, report
     output = graph.outputs[0]
     if output.producer() not in features:
-        return model, report  # no network between image and image
+        return model, report  # no network between image and output
     scaling = _Scaling(graph, mask_path, scale)
     for node in features:
         scaling.scale_constants(node)
