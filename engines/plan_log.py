@@ -23,7 +23,7 @@ OPERANDS = r"(?: \{[^{}]*\},?)*"
 KERNEL = re.compile(
     rf"Name: (?P<name>.*?), LayerType: (?P<kind>\w+), Inputs: \[(?P<inputs>{OPERANDS})\], "
     rf"Constants: \[(?P<constants>{OPERANDS})\], Outputs: \[(?P<outputs>{OPERANDS})\], "
-    r"(?:.*, )?TacticName: .*, StreamId: (?P<stream>-?\d+), Metadata:(?P<nodes>.*)"
+    r"(?:.*, )?TacticName: .*, StreamId: (?P<stream>-?\d+)(?:, .*?)?, Metadata:(?P<nodes>.*)"
 )
 NODES = re.compile(r"\[ONNX Layer: (.*?)\](?=\x1f?\[ONNX Layer: |\s*$)")
 MEMORY = {
