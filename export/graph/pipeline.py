@@ -8,7 +8,7 @@ its precondition it leaves the graph unchanged and says why in its report.
 2. `OPTIMISATIONS`: the passes that make every graph smaller and safe, see below.
 3. `fix_mask`, if the mask never changes.
 4. For each precision `fold_upsampling`, whose kernels differ; then for FP32 `centre_normalisations`, which ONNX
-   Runtime needs to be as accurate as PyTorch, and for FP16 the conversion of the types.
+   Runtime needs to be as accurate as PyTorch, and for FP16 the conversion of the types and `SHAPING_FOR_GPUS`.
 5. `add_image_io`, for `--io image`.
 """
 
@@ -37,6 +37,8 @@ from .passes.fold_upsampling import Kernels, fold_upsampling
 from .passes.fourier_as_matrices import fourier_as_matrices
 from .passes.image_io import add_image_io
 from .passes.normalise_mask_ratio import normalise_mask_ratio
+from .passes.separate_parallel_convs import separate_parallel_convs
+from .passes.shift_mask_sums import shift_mask_sums
 from .passes.sink_upsampling import sink_upsampling
 from .report import PassReport
 
@@ -57,6 +59,12 @@ Masks are narrow before their ratios are read; a ratio is 1 where all is known b
 weights; weights are final before convolutions merge; and pointwise operators are moved before `fold_upsampling` looks
 for an upsampling in front of a convolution.
 """
+
+SHAPING_FOR_GPUS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
+    separate_parallel_convs,
+    shift_mask_sums,
+)
+"""Exact passes over the FP16 graph: forms that a GPU's compiler fuses better, by its kernel plans."""
 
 KERNELS: dict[Precision, Kernels] = {"fp32": "as trained", "fp16": "summed"}
 """FP16 rounds a summed kernel once; the FP32 file does not grow with what its runtime can sum."""
@@ -131,4 +139,7 @@ def to_fp16(
     peaks = feature_peaks(model, interface, shapes["image"], hole)
     scale = scale_for(peaks.largest)
     converted, report = convert_to_fp16(model, keep_fp32, scale, peaks.values)
-    return Fp16Graph(converted, report, fp16_share(converted, shapes), peaks.largest, scale)
+    share = fp16_share(converted, shapes)
+    for shape_for_gpus in SHAPING_FOR_GPUS:
+        converted, _ = shape_for_gpus(converted)
+    return Fp16Graph(converted, report, share, peaks.largest, scale)

@@ -86,7 +86,7 @@ def _parts(nodes: Sequence[ir.Node], widths: Sequence[int]) -> tuple[list[ir.Val
     sizes: list[int] = []
     for node, width in zip(nodes, widths, strict=True):
         users = [use.node for use in node.outputs[0].uses()]
-        inner = _channel_split(users[0], width) if len(users) == 1 else None
+        inner = channel_split(users[0], width) if len(users) == 1 else None
         if inner is None:
             values.append(node.outputs[0])
             sizes.append(width)
@@ -96,7 +96,7 @@ def _parts(nodes: Sequence[ir.Node], widths: Sequence[int]) -> tuple[list[ir.Val
     return values, sizes
 
 
-def _channel_split(node: ir.Node, width: int) -> list[int] | None:
+def channel_split(node: ir.Node, width: int) -> list[int] | None:
     """The sizes of a split of so many channels, if they are constant and no part is an output of the graph."""
     if node.op_type != "Split" or any(value.is_graph_output() for value in node.outputs):
         return None
