@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from benchmarks.networks.partial_conv import randomise
 from inpaintrt.export.graph.passes.separate_parallel_convs import separate_parallel_convs
 from inpaintrt.export.networks import GatedConv2d
-from tests.export.graph.test_graph_passes import assert_same, operators, traced
+from tests.export.graph.graphs import assert_same, operators, traced
 
 
 class Gated(nn.Module):
