@@ -69,6 +69,7 @@ cpp-check: environment  ## the long checks of runtime/cpp: sanitizers and 10,000
 
 gpu: environment  ## on a machine with an NVIDIA GPU: build, validate and measure; about 8 minutes
 	-if command -v nvidia-smi > /dev/null; then $(GPU_LIBRARIES); fi  # what cannot be had is said by the benchmark
+	-$(BIN)/pytest -q tests/test_gpu.py -k real_driver  # needs no TensorRT
 	$(BIN)/python -m benchmarks.gpu
 
 clean:

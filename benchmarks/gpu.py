@@ -2,15 +2,17 @@
 
 ::
 
-    python -m benchmarks.gpu [--minutes 8]          or: make gpu
+    python -m benchmarks.gpu [--minutes 8] [--family "partial convolution"]          or: make gpu
 
 For partial convolution and for gated convolution: export, engines by TensorRT and TensorRT-RTX where they are installed
 and accept the GPU, validation, and latency at 256, 512 and 1024 pixels and batches of 1, 4 and 16 against the
-baselines. A step that is impossible here says why, and the rest goes on. Nothing is downloaded. Results go to
+baselines, from the smallest shape on, each with a bundle of its own. A step that is impossible here says why, and the
+rest goes on. Nothing is downloaded. Results go to
 `benchmarks/results/<gpu>.json` and `.md`; without a GPU nothing is written there, and the exit code is 2.
 """
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -30,7 +32,7 @@ from inpaintrt.export.interface import Interface
 from inpaintrt.runtime.backends.gpu import LIBRARIES, local_target
 from inpaintrt.runtime.bundle import Profile
 from inpaintrt.runtime.console import COULD_NOT_RUN, OK, command_line, say
-from inpaintrt.runtime.errors import BackendError, InpaintrtError
+from inpaintrt.runtime.errors import BackendError, InpaintrtError, UsageError
 from inpaintrt.validation.cases.batches import make_batches
 from inpaintrt.validation.cases.images import ImageSource
 from inpaintrt.validation.cases.job import Plan, open_job
@@ -118,37 +120,49 @@ FAMILIES: dict[str, Callable[[], tuple[nn.Module, Interface]]] = {
 }
 
 
-def run_family(benchmark: Benchmark, family: str, target: str | None) -> None:
-    """All steps of one family; what needs the GPU is noted as not done where `target` is None."""
+def run_shape(benchmark: Benchmark, family: str, shape: tuple[int, int, int], target: str | None, last: int) -> None:
+    """All steps of one family at one shape; what needs the GPU is noted as not done where `target` is None.
+
+    Each shape has a bundle of its own: an engine for all of them takes minutes to build and holds the memory of the
+    largest, before anything is measured.
+
+    Args:
+        benchmark: notes the steps.
+        family: a key of `FAMILIES`.
+        shape: batch, height and width.
+        target: the local GPU, or None.
+        last: how many shapes are left with this one, to share the time.
+    """
     entry = benchmark.families.setdefault(family, {})
-    made = benchmark.step(f"{family}: network", FAMILIES[family])
+    batch, height, width = shape
+    title = f"{family} {batch} x {height}x{width}"
+    made = benchmark.step(f"{title}: network", FAMILIES[family])
     if made is None:
         return
     network, interface = made
-    folder = WORK / family.replace(" ", "-")
-    # Without a GPU the steps are rehearsed at the smallest size.
-    sizes, batches = (SIZES, BATCHES) if target else ((SIZES[0],) * 3, (BATCHES[0],) * 3)
+    folder = WORK / family.replace(" ", "-") / f"{batch}x{height}x{width}"
 
-    export = partial(export_onnx, network, folder, interface=interface, dynamic=sizes, batch=batches)
-    if benchmark.step(f"{family}: export", export) is None:
+    export = partial(export_onnx, network, folder, interface=interface, size=(height, width), batch=batch)
+    if benchmark.step(f"{title}: export", export) is None:
         return
     for backend in LIBRARIES:
-        benchmark.step(f"{family}: {backend} engine", partial(build, benchmark, folder, backend))
-    cases = None if target else REHEARSED
-    benchmark.step(f"{family}: validation", lambda: entry.update(validate_family(folder, network, cases)))
-    for name, result, reason in entry.get("validation", []):
-        say(f"{'':18}{result}: {name}{f': {reason}' if reason and result != 'pass' else ''}")
+        benchmark.step(f"{title}: {backend} engine", partial(build, benchmark, folder, backend))
+    if "validation" not in entry:  # at the first shape, which is the smallest
+        cases = None if target else REHEARSED
+        benchmark.step(f"{title}: validation", lambda: entry.update(validate_family(folder, network, cases)))
+        for name, result, reason in entry.get("validation", []):
+            say(f"{'':18}{result}: {name}{f': {reason}' if reason and result != 'pass' else ''}")
 
     def measure() -> None:
         if target is None:
             raise BackendError("no GPU: latency on this CPU would say nothing about one")
-        shapes = [(batch, size, size) for size in SIZES for batch in BATCHES]
-        families_left = len(FAMILIES) - list(FAMILIES).index(family)
-        seconds = max(benchmark.left() / families_left / len(shapes) / 2, 1.0)  # half is for starting
+        seconds = max(benchmark.left() / last / 4, 1.0)  # the rest is for exports and engines
         with open_job(folder, network=network) as job:
-            entry["latency"] = measure_latency(job, shapes=shapes, seconds=seconds, compiled=COMPILED)
+            measured = measure_latency(job, shapes=[shape], seconds=seconds, compiled=COMPILED)
+        latency = entry.setdefault("latency", {**measured, "shapes": []})
+        latency["shapes"] += measured["shapes"]
 
-    benchmark.step(f"{family}: latency", measure)
+    benchmark.step(f"{title}: latency", measure)
 
 
 def build(benchmark: Benchmark, folder: Path, backend: str) -> None:
@@ -203,12 +217,22 @@ def table(families: dict[str, dict[str, Any]]) -> str:
 
 def main(
     minutes: Annotated[float, typer.Option(help="After these, no further step begins.", min=0.1)] = 8.0,
+    family: Annotated[
+        list[str] | None, typer.Option(help=f"Only this one of: {', '.join(FAMILIES)}; may be repeated.")
+    ] = None,
 ) -> None:
     """Build, validate and measure both network families on the local GPU; exit code 2 without one, 1 if any fails."""
+    unknown = sorted(set(family or ()) - set(FAMILIES))
+    if unknown:
+        raise UsageError(f"--family {unknown[0]!r}: expected {' or '.join(FAMILIES)}")
     benchmark = Benchmark(60 * minutes)
     target = benchmark.step("GPU", local_target)
-    for family in FAMILIES:
-        run_family(benchmark, family, target)
+    chosen = [name for name in FAMILIES if not family or name in family]
+    # Without a GPU the steps are rehearsed at the smallest shape.
+    shapes = [(batch, size, size) for size in SIZES for batch in BATCHES] if target else [(BATCHES[0], *SIZES[:1] * 2)]
+    rounds = [(name, shape) for shape in sorted(shapes, key=math.prod) for name in chosen]
+    for number, (name, shape) in enumerate(rounds):
+        run_shape(benchmark, name, shape, target, len(rounds) - number)
     result = {
         "target": target, "hardware": describe_hardware(), "environment": environment(),
         "steps": [asdict(step) for step in benchmark.steps], "families": benchmark.families,
