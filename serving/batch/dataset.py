@@ -1,0 +1,92 @@
+"""For those who have a Ray Dataset already."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...runtime import Bundle
+from ...runtime.errors import BackendError, UsageError
+from .worker import ColumnWorker, Device, pack
+
+if TYPE_CHECKING:
+    import ray.data
+
+
+def fill_dataset(
+    dataset: "ray.data.Dataset",
+    bundle: str | Path,
+    *,
+    image: str = "image",
+    mask: str | None = "mask",
+    workers: int = 1,
+    cpus_per_worker: int = 1,
+    gpus_per_worker: float = 0,
+    device: Device = "auto",
+    max_pixels: int = 200_000_000,
+) -> "ray.data.Dataset":
+    """Fill the images of a dataset, lazily as all of Ray Data.
+
+    ::
+
+        filled = fill_dataset(ray.data.read_parquet("s3://bucket/images"), "places", workers=8)
+        filled.write_parquet("s3://bucket/filled")
+
+    Args:
+        dataset: with a column of images, encoded files or uint8 [H,W,3], and one of masks, encoded files or uint8 or
+            bool [H,W], non-zero = hole.
+        bundle: where this program runs; its files go to the workers through Ray.
+        image, mask: names of the columns; `mask` None if the bundle's mask is fixed.
+        workers: actors with an `Inpainter` each.
+        cpus_per_worker: CPU threads that each uses and reserves.
+        gpus_per_worker: GPUs that each reserves; several may share one.
+        device: as of `Inpainter`.
+        max_pixels: larger encoded images become errors, before they are decoded.
+
+    Returns:
+        The other columns, and `filled` (PNG), `hole_ratio`, `backend`, `seconds` and `error`, which is empty where the
+        image was filled. A row that cannot be filled has an empty `filled`; it stops nothing.
+
+    Raises:
+        BackendError: if ray is not installed.
+        BundleError: if the bundle is missing, malformed or altered.
+        UsageError: if the bundle's mask is fixed and a column is named, or the other way round.
+    """
+    ray = load_ray()
+    if (Bundle.open(bundle).fixed_mask() is None) != (mask is not None):
+        raise UsageError(f"{bundle}: mask=None is for a bundle that was exported with --fixed-mask, and only for that")
+    options = {"image": image, "mask": mask} | worker_options(ray, bundle, device, cpus_per_worker, max_pixels)
+    return dataset.map(
+        ColumnWorker, fn_constructor_kwargs=options, **actors(ray, workers, cpus_per_worker, gpus_per_worker)
+    )
+
+
+def load_ray() -> Any:
+    """The module ray, with its Dataset.
+
+    Raises:
+        BackendError: saying how to install it.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise BackendError(f"this needs ray ({error}); from a checkout: pip install -e '.[ray]'") from None
+    return ray
+
+
+def worker_options(ray: Any, bundle: str | Path, device: Device, threads: int, max_pixels: int) -> dict[str, Any]:
+    """What every `Worker` is made with; the bundle goes through Ray's object store once."""
+    return {"packed": ray.put(pack(bundle)), "device": device, "threads": threads, "max_pixels": max_pixels}
+
+
+def actors(ray: Any, workers: int, cpus: int, gpus: float) -> dict[str, Any]:
+    """How Ray Data runs the workers: a worker that dies is started again, and what it was at is done again."""
+    return {
+        "compute": ray.data.ActorPoolStrategy(size=workers),
+        "num_cpus": cpus,
+        "num_gpus": gpus,
+        "ray_remote_args_fn": lambda: {"max_restarts": -1, "max_task_retries": RETRIES},
+    }
+
+
+RETRIES = 8
+"""Of what a dead worker was at: an image that kills its worker must not do so for ever."""

@@ -1,0 +1,135 @@
+"""The batch job on a real Ray cluster of three nodes on this machine: what is killed costs nothing and doubles nothing."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray", reason="needs ray; pip install -e '.[ray]'")
+
+from inpaintrt.runtime import Bundle, Inpainter
+from inpaintrt.runtime.errors import BackendError
+from inpaintrt.runtime.images import decode_image, encode_png
+from inpaintrt.serving.batch import BatchOptions, fill_dataset, job, run_batch
+from inpaintrt.serving.batch.manifest import Manifest
+from tests.conftest import random_image
+from tests.serving.browser import pixels, png
+
+pytestmark = pytest.mark.slow
+
+STORE = 100 * 2**20
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    import ray
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    cluster = Cluster(
+        initialize_head=True, connect=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False},
+    )  # fmt: skip
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    cluster.wait_for_nodes()
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def make_folders(folder: Path, count: int) -> list[str]:
+    (folder / "images").mkdir()
+    (folder / "masks").mkdir()
+    for number in range(count):
+        image, mask = random_image(40, 50, number)
+        (folder / f"images/{number:03}.png").write_bytes(png(image))
+        (folder / f"masks/{number:03}.png").write_bytes(png((mask * 255).astype(np.uint8)))
+    (folder / "images/cut.png").write_bytes(png(random_image(40, 50)[0])[:200])
+    (folder / "masks/cut.png").write_bytes((folder / "masks/000.png").read_bytes())
+    return [str(folder / name) for name in ("images", "masks", "out")]
+
+
+def kill_a_worker() -> None:
+    """SIGKILL one of the processes that fill."""
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            if b"ray::MapWorker" in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+                return
+    pytest.fail("no worker is running")
+
+
+def manifest_rows(output: str) -> list[dict[str, Any]]:
+    from pyarrow import parquet
+
+    return [r for part in sorted(Path(output, "manifest").iterdir()) for r in parquet.read_table(part).to_pylist()]
+
+
+def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
+    cluster: Any, dynamic_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "BLOCK", 2)
+    count = 60
+    images, masks, output = make_folders(tmp_path, count)
+    victim = max(cluster.worker_nodes, key=lambda node: node.node_id)
+    events = [(10, kill_a_worker), (25, lambda: cluster.remove_node(victim, allow_graceful=False))]
+
+    def progress(done: int, total: int) -> None:
+        assert total == count + 1
+        if events and done >= events[0][0]:
+            events.pop(0)[1]()
+
+    result = run_batch(dynamic_bundle.path, images, masks, output, BatchOptions(workers=3, device="cpu"), progress)
+    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    assert events == [], "both were killed"
+    assert (result.filled, result.failed, result.done_before) == (count, 1, 0)
+    assert "cut.png: is damaged" in result.errors["cut"]
+    rows = manifest_rows(output)
+    names = [f"{number:03}" for number in range(count)]
+    assert sorted(row["name"] for row in rows) == [*names, "cut"]
+    assert sorted(path.stem for path in Path(output, "filled").iterdir()) == names
+    assert {path.name for path in Path(output).iterdir()} == {"filled", "manifest"}, "nothing half-written is left"
+    with Inpainter(dynamic_bundle.path, "cpu", 1) as inpainter:
+        for number, name in enumerate(names):
+            original = decode_image(Path(images, f"{name}.png").read_bytes(), name)
+            expected = encode_png(inpainter(original.rgb, random_image(40, 50, number)[1]), original)
+            assert Path(output, f"filled/{name}.png").read_bytes() == expected
+
+    # Run again: only the image that failed, and the result that somebody removed, are done again.
+    Path(output, "filled/007.png").unlink()
+    before = {path.name: path.stat().st_mtime_ns for path in Path(output, "filled").iterdir()}
+    again = run_batch(dynamic_bundle.path, images, masks, output, BatchOptions(workers=1, device="cpu"))
+    assert (again.filled, again.failed, again.done_before) == (1, 1, count - 1)
+    after = {path.name: path.stat().st_mtime_ns for path in Path(output, "filled").iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert sorted(row["name"] for row in manifest_rows(output)) == [*names, "cut"]
+
+
+def test_a_dataset_of_ones_own(cluster: Any, dynamic_bundle: Bundle) -> None:
+    import ray.data
+
+    pairs = [random_image(40, 50, seed) for seed in range(6)]
+    rows = [{"id": n, "image": png(i), "mask": png((m * 255).astype(np.uint8))} for n, (i, m) in enumerate(pairs)]
+    rows.append({"id": 6, "image": b"GIF89a", "mask": rows[0]["mask"]})
+    filled = fill_dataset(ray.data.from_items(rows), dynamic_bundle.path, device="cpu").take_all()
+    assert sorted(row["id"] for row in filled) == list(range(7))
+    with Inpainter(dynamic_bundle.path, "cpu", 1) as inpainter:
+        for row in filled:
+            if row["id"] < 6:
+                assert (pixels(row["filled"]) == inpainter(*pairs[row["id"]])).all()
+                assert row["error"] == ""
+            else:
+                assert (row["filled"], "known format" in row["error"]) == (b"", True)
+
+
+def test_more_than_the_cluster_has_is_refused(cluster: Any, dynamic_bundle: Bundle, tmp_path: Path) -> None:
+    addresses = make_folders(tmp_path, 1)
+    with pytest.raises(BackendError, match=r"99 workers need 99 CPU, but Ray has \d+; use fewer workers"):
+        run_batch(dynamic_bundle.path, *addresses, BatchOptions(workers=99))
+    assert Manifest(addresses[2], "").read() == {}
