@@ -83,52 +83,48 @@ def run_batch(
         BackendError: if Ray is missing, or the cluster has not what the workers need.
     """
     options = options or BatchOptions()
+    bundle_hash = _check(bundle, images, masks, output)
+    names = list_files(images)
+    if not names:
+        raise UsageError(f"{images}: holds no images")
+    ray = load_ray()
+    manifest = Manifest(output, bundle_hash)
+    kept = _done(manifest, output)
+    done = kept.keys() & names.keys()
+    pairs, unpaired = _pairs({name: names[name] for name in names.keys() - done}, masks)
+    result = BatchResult(done_before=len(done))
+    manifest.restart(kept.values())
+    try:
+        _take(manifest, result, unpaired)
+        if pairs:
+            storage = Storage(images, masks, output)
+            with _cluster(ray, options), partial_files(output):
+                _run(ray, pairs, storage, bundle, options, manifest, result, progress)
+    finally:
+        manifest.flush()  # also where the user stops the job
+    return result
+
+
+def _check(bundle: str | Path, images: str, masks: str | None, output: str) -> str:
+    """Refuse what does not fit together; the hash of the bundle."""
     opened = Bundle.open(bundle)
     if (opened.fixed_mask() is None) != (masks is not None):
         needs = "takes no masks, its own is fixed" if masks is not None else "needs masks"
         raise UsageError(f"{bundle}: {needs}; {'leave out' if masks is not None else 'give'} --masks")
     if "://" not in output and Path(output).resolve() in {Path(uri).resolve() for uri in (images, masks or images)}:
         raise UsageError(f"--output {output} is a folder of inputs; choose another")
-    manifest = Manifest(output, hashlib.sha256((opened.path / "bundle.json").read_bytes()).hexdigest()[:16])
-    names = list_files(images)
-    if not names:
-        raise UsageError(f"{images}: holds no images")
-    ray = load_ray()
-    result = BatchResult()
-    with _cluster(ray, options), partial_files(output):
-        done = _done(manifest, output)
-        result.done_before = len(done & names.keys())
-        pairs, unpaired = _pairs({name: names[name] for name in names if name not in done}, masks)
-        total = len(names) - len(done & names.keys())
-        _take(manifest, result, unpaired)
-        progress(result.failed, total)
-        if pairs:
-            storage = Storage(images, masks, output)
-            worker = {"storage": storage} | worker_options(
-                ray, bundle, options.device, options.cpus_per_worker, options.max_pixels
-            )
-            left = {name for name, _, _ in pairs}
-            for rows in _filled(ray, pairs, worker, options):
-                left -= {row["name"] for row in rows}
-                _take(manifest, result, rows)
-                progress(result.filled + result.failed, total)
-            _take(manifest, result, [_failure(name, "its worker died each time it was tried") for name in sorted(left)])
-        manifest.flush()
-    return result
+    return hashlib.sha256((opened.path / "bundle.json").read_bytes()).hexdigest()[:16]
 
 
-def _done(manifest: Manifest, output: str) -> set[str]:
-    """What the manifest tells was filled and is there; the rows of the rest leave the manifest."""
+def _done(manifest: Manifest, output: str) -> dict[str, Row]:
+    """The rows of what the manifest tells was filled, and what is there."""
     rows = manifest.read()
     if others := {row["bundle"] for row in rows.values()} - {manifest.bundle}:
         raise UsageError(
             f"{output}: holds results of another bundle ({', '.join(sorted(others))}); choose another folder"
         )
     there = list_files(f"{output}/{FILLED}") if rows else {}
-    kept = {name: row for name, row in rows.items() if not row["error"] and name in there}
-    if rows:
-        manifest.restart(kept.values())
-    return set(kept)
+    return {name: row for name, row in rows.items() if not row["error"] and name in there}
 
 
 def _pairs(names: dict[str, str], masks: str | None) -> tuple[list[tuple[str, str, str]], list[Row]]:
@@ -158,6 +154,29 @@ def _take(manifest: Manifest, result: BatchResult, rows: list[Row]) -> None:
         result.failed += 1
         if len(result.errors) < FEW:
             result.errors[row["name"]] = row["error"]
+
+
+def _run(
+    ray: Any,
+    pairs: list[tuple[str, str, str]],
+    storage: Storage,
+    bundle: str | Path,
+    options: BatchOptions,
+    manifest: Manifest,
+    result: BatchResult,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Fill pairs, and tell the manifest of each once."""
+    worker = {"storage": storage} | worker_options(
+        ray, bundle, options.device, options.cpus_per_worker, options.max_pixels
+    )
+    total = len(pairs) + result.failed
+    left = {name for name, _, _ in pairs}
+    for rows in _filled(ray, pairs, worker, options):
+        left -= {row["name"] for row in rows}
+        _take(manifest, result, rows)
+        progress(result.filled + result.failed, total)
+    _take(manifest, result, [_failure(name, "its worker died each time it was tried") for name in sorted(left)])
 
 
 def _filled(

@@ -46,6 +46,8 @@ class Manifest:
     def restart(self, kept: Iterable[Row]) -> None:
         """Keep only these rows: the others are to be done again."""
         old = list_files(f"{self._output}/{MANIFEST}", (".parquet",)).values()
+        if not old:
+            return
         filesystem, folder = open_folder(self._output)
         self._rows = list(kept)
         self.flush()
