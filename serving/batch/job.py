@@ -120,9 +120,7 @@ def _done(manifest: Manifest, output: str) -> dict[str, Row]:
     """The rows of what the manifest tells was filled, and what is there."""
     rows = manifest.read()
     if others := {row["bundle"] for row in rows.values()} - {manifest.bundle}:
-        raise UsageError(
-            f"{output}: holds results of another bundle ({', '.join(sorted(others))}); choose another folder"
-        )
+        raise UsageError(f"{output}: holds results of another bundle ({', '.join(sorted(others))}); choose another")
     there = list_files(f"{output}/{FILLED}") if rows else {}
     return {name: row for name, row in rows.items() if not row["error"] and name in there}
 

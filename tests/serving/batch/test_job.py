@@ -110,7 +110,7 @@ def test_the_manifest_keeps_what_is_done_and_there(tmp_path: Path) -> None:
         "done": ("", "abc"),
         "failed": ("", "abc"),
     }
-    with pytest.raises(UsageError, match=r"holds results of another bundle \(abc\); choose another folder"):
+    with pytest.raises(UsageError, match=r"holds results of another bundle \(abc\); choose another"):
         job._done(Manifest(output, "other"), output)
 
 
