@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TRITON_PYTHON ?= /usr/bin/python3
 TORCH ?= torch==2.13.0
 
 # ONNX Runtime's two packages are one module, and the one for GPUs must come last.
 GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
 	&& $(BIN)/pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
 
-.PHONY: demo test check lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check clean
+.PHONY: demo test check lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check triton-check serving-check clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +64,17 @@ cpp-packages:  ## what runtime/cpp is built and tested with and is not installed
 cpp-windows: environment  ## runtime/cpp for Windows with MinGW-w64, its tests under Wine (needs apt, no root); 10 minutes
 	tests/runtime/cpp_packages.sh build/windows-packages windows
 	$(BIN)/python -m tests.runtime.cpp_windows
+
+serving-check: environment  ## the page in Chromium and the Ray job on three nodes; about four minutes
+	$(BIN)/python -m pytest tests/serving
+
+# Triton's server and client want another NumPy and protobuf. Its stub takes the standard library of the Python that made
+# the environment; Debian's works, a Python with another libpython may not.
+triton-check: environment  ## a real Triton server under load; about three minutes
+	$(BIN)/python -m tests.serving.triton.bundles build/triton
+	$(TRITON_PYTHON) -m venv build/triton-env
+	build/triton-env/bin/pip install --quiet nvidia-pytriton 'tritonclient[grpc,http]' pytest .
+	TRITON_BUNDLES=build/triton build/triton-env/bin/python -m pytest --noconftest tests/serving/triton/test_server.py
 
 cpp-check: environment  ## the long checks of runtime/cpp: sanitizers and 10,000 altered bundles; about ten minutes
 	$(BIN)/python -m tests.runtime.cpp_build

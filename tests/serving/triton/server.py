@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 START = 120.0
@@ -30,9 +31,10 @@ class Server:
 @contextlib.contextmanager
 def triton_server(repository: Path, folder: Path, *models: str) -> Iterator[Server]:
     """A server over a repository, that loads models only when told to; `folder` takes its log and its stub."""
-    import pytriton  # from the wheel nvidia-pytriton
-
-    root = Path(pytriton.__file__).parent / "tritonserver"
+    wheel = find_spec("pytriton")  # of nvidia-pytriton
+    assert wheel is not None
+    assert wheel.origin is not None
+    root = Path(wheel.origin).parent / "tritonserver"
     backends = folder / "backends"
     shutil.copytree(root / "backends", backends)
     # The backend starts the stub of the Python that is to run the models; it lies apart, one for each version.
