@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ...runtime.command import DeviceOption
+from ...runtime.command import Device
 from ...runtime.console import BAD_VERDICT, command_line, print_json, progress, say
 
 EVERY = 10.0
@@ -36,7 +36,7 @@ def inpaint_batch(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster.  [default: this machine]", show_default=False)
     ] = None,
-    device: Annotated[DeviceOption, typer.Option(help="Where to run.")] = DeviceOption.AUTO,
+    device: Device = "auto",
     max_megapixels: Annotated[float, typer.Option(help="Larger images are refused.", min=0.01, max=200)] = 200,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
@@ -52,9 +52,7 @@ def inpaint_batch(
     """
     from .job import BatchOptions, run_batch
 
-    options = BatchOptions(
-        workers, cpus_per_worker, gpus_per_worker, device.value, round(max_megapixels * 1e6), address
-    )
+    options = BatchOptions(workers, cpus_per_worker, gpus_per_worker, device, round(max_megapixels * 1e6), address)
     start = said = time.perf_counter()
     with progress() as shown:
         shown.start(f"{images} -> {output}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...runtime import Bundle
 from ...runtime.errors import BackendError, UsageError
-from .worker import ColumnWorker, Device, pack
+from .worker import ColumnWorker, pack
 
 if TYPE_CHECKING:
     import ray.data
@@ -20,7 +20,7 @@ def fill_dataset(
     workers: int = 1,
     cpus_per_worker: int = 1,
     gpus_per_worker: float = 0,
-    device: Device = "auto",
+    device: str = "auto",
     max_pixels: int = 200_000_000,
 ) -> "ray.data.Dataset":
     """Fill the images of a dataset, lazily as all of Ray Data.
@@ -73,7 +73,7 @@ def load_ray() -> Any:
     return ray
 
 
-def worker_options(ray: Any, bundle: str | Path, device: Device, threads: int, max_pixels: int) -> dict[str, Any]:
+def worker_options(ray: Any, bundle: str | Path, device: str, threads: int, max_pixels: int) -> dict[str, Any]:
     """What every `Worker` is made with; the bundle goes through Ray's object store once."""
     return {"packed": ray.put(pack(bundle)), "device": device, "threads": threads, "max_pixels": max_pixels}
 

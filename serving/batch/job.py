@@ -14,7 +14,7 @@ from ...runtime.errors import BackendError, UsageError
 from .dataset import actors, load_ray, worker_options
 from .manifest import Manifest
 from .storage import FILLED, Storage, is_file, list_files, partial_files
-from .worker import Device, FileWorker, Row
+from .worker import FileWorker, Row
 
 BLOCK = 16
 """Images a worker takes at a time; at most so many are done again for each worker that dies."""
@@ -39,7 +39,7 @@ class BatchOptions:
     workers: int = 1
     cpus_per_worker: int = 1
     gpus_per_worker: float = 0
-    device: Device = "auto"
+    device: str = "auto"
     max_pixels: int = 200_000_000
     address: str | None = None
 

@@ -4,8 +4,9 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from ...runtime.errors import ImageError
 from ...runtime.images import DecodedImage, decode_image, decode_mask, encode_png
 from .storage import Storage
 
-Device = Literal["auto", "cpu", "cuda"]
 Row = dict[str, Any]
 
 FACTS = {"hole_ratio": float, "backend": str, "seconds": float, "error": str}
@@ -38,7 +38,7 @@ class Worker:
         max_pixels: larger images become errors, before they are decoded.
     """
 
-    def __init__(self, packed: Any, device: Device, threads: int, max_pixels: int):
+    def __init__(self, packed: Any, device: str, threads: int, max_pixels: int):
         import ray  # only in a cluster
 
         with tempfile.TemporaryDirectory(prefix="inpaint-batch-") as folder:
@@ -109,8 +109,7 @@ class FileWorker(Worker):
         """Fill the rows of a batch, and write a PNG for each."""
         rows = []
         for name, image, mask in zip(batch["name"], batch["image"], batch["mask"], strict=True):
-            facts = self.told(name, lambda name=name, image=image, mask=mask: self._fill_file(name, image, mask))
-            rows.append({"name": name, **facts})
+            rows.append({"name": name, **self.told(name, partial(self._fill_file, name, image, mask))})
         return as_columns(rows, {"name": str, **FACTS})
 
     def _fill_file(self, name: str, image: str, mask: str) -> Row:
