@@ -51,7 +51,9 @@ def cluster() -> Iterator[Any]:
 
     patch = pytest.MonkeyPatch()
     give_nodes_time(patch)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("RAY_raylet_start_wait_time_s", str(NODE_START))
+    patch.setenv("RAY_agent_register_timeout_ms", str(1000 * NODE_START))
     cluster = Cluster(
         initialize_head=True, connect=True,
         head_node_args={"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False},
