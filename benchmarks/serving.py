@@ -3,8 +3,8 @@
     python -m benchmarks.serving --bundle DIR [--images 64] [--size 256] [--triton HOST:PORT]
 
 All fill the same images, one network on one CPU thread. Of the page, its answers are measured, without browser and
-network; Triton where a server with the model `places` runs at `--triton`, with its own client; Ray from the first images
-done to the last, because its start takes seconds whatever the number.
+network; Triton where a server with the model `places` runs at `--triton`, with its own client; Ray from the first
+images done to the last, because its start takes seconds whatever the number.
 """
 
 import argparse
