@@ -23,6 +23,9 @@ set(CMAKE_EXE_LINKER_FLAGS_INIT "-static")
 set(CMAKE_SHARED_LINKER_FLAGS_INIT "-static")
 set(CMAKE_MODULE_LINKER_FLAGS_INIT "-static")
 
+# FindZLIB would take zlib1.dll.
+find_file(ZLIB_LIBRARY libz.a HINTS ${MINGW_ROOT}/${triple}/lib /usr/${triple}/lib NO_DEFAULT_PATH)
+
 # Headers and libraries for Windows only; programs of this machine.
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY BOTH)
