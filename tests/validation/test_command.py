@@ -5,7 +5,7 @@ from tests.commands import refused, run
 
 
 def test_a_bad_verdict_is_exit_code_1(bundle: Bundle) -> None:
-    from tests.validation.alterations import rewrite, scale_a_weight
+    from benchmarks.mutations.graph_edits import rewrite, scale_a_weight
 
     rewrite(bundle, "fp16", scale_a_weight(1.05))
     done = run("validate-engines", bundle.path, code=1)

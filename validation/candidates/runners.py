@@ -1,9 +1,8 @@
-"""What runs an ONNX model, an engine or PyTorch: one way to open each, for parity and for latency alike.
+"""What runs an ONNX model or an engine: one way to open each, for parity and latency alike (PyTorch: torch_runner.py).
 
 A runner takes from host memory what the deployed network takes and leaves in host memory what it gives.
 """
 
-import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,14 +11,11 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-import torch
 from numpy.typing import NDArray
 
-from inpaintrt.export.tracing.deployed import ImageNetwork
 from inpaintrt.runtime.backends.choice import fitting_engines
 from inpaintrt.runtime.backends.onnx_runtime import check_device, open_session
 from inpaintrt.runtime.bundle import Artifact, Bundle
-from inpaintrt.runtime.errors import BackendError
 
 from .probes import add_outputs
 
@@ -85,34 +81,6 @@ def open_engine(bundle: Bundle, engine: Artifact) -> Runner:
     return Runner(backend.run_tensors, backend.time_parts)
 
 
-def open_torch(network: ImageNetwork, io: str, device: str, half: bool, compiled: bool) -> Runner:
-    """PyTorch, eager or compiled, in FP32 or with autocast to FP16. Its outputs are named by their number.
-
-    Raises:
-        BackendError: if PyTorch has no such device here.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise BackendError(f"PyTorch {torch.__version__} here has no CUDA")
-    module: torch.nn.Module = network if io == "image" else network.tensor_network
-    if device == "cuda":
-        module = copy.deepcopy(module).cuda()  # the caller's network stays where it is
-    call: Callable[..., Any] = torch.compile(module) if compiled else module
-
-    def compute(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with torch.no_grad(), torch.autocast(device, dtype=torch.float16, enabled=half):
-            result = call(*tensors)
-        return result if isinstance(result, tuple) else (result,)
-
-    def run(inputs: Arrays) -> dict[str, NDArray[Any]]:
-        tensors = [torch.from_numpy(array).to(device) for array in inputs.values()]
-        return {str(number): output.cpu().numpy() for number, output in enumerate(compute(*tensors))}
-
-    def time_parts(inputs: Arrays, rounds: int) -> Parts:
-        return _time_torch(compute, inputs, rounds)
-
-    return Runner(run, time_parts if device == "cuda" else None)
-
-
 def _time_session(session: Any, outputs: list[str], inputs: Arrays, rounds: int) -> Parts:
     """By synchronised calls: ONNX Runtime has no events."""
     from onnxruntime import OrtValue
@@ -134,24 +102,4 @@ def _time_session(session: Any, outputs: list[str], inputs: Arrays, rounds: int)
         marks.append(time.perf_counter())
         for name, start, end in zip(PARTS, marks, marks[1:], strict=False):
             seconds[name].append(end - start)
-    return seconds
-
-
-def _time_torch(compute: Callable[..., tuple[torch.Tensor, ...]], inputs: Arrays, rounds: int) -> Parts:
-    """By events of the device."""
-    pinned = [torch.from_numpy(array).pin_memory() for array in inputs.values()]
-    seconds: Parts = {name: [] for name in PARTS}
-    for _ in range(rounds):
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(4)]  # type: ignore[no-untyped-call]
-        marks[0].record()
-        tensors = [tensor.to("cuda", non_blocking=True) for tensor in pinned]
-        marks[1].record()
-        outputs = compute(*tensors)
-        marks[2].record()
-        for output in outputs:
-            output.cpu()
-        marks[3].record()
-        torch.cuda.synchronize()
-        for name, start, end in zip(PARTS, marks, marks[1:], strict=False):
-            seconds[name].append(start.elapsed_time(end) / 1000)  # events are in milliseconds
     return seconds

@@ -10,7 +10,8 @@ import torch
 from inpaintrt.export.tracing.deployed import ImageNetwork
 from inpaintrt.runtime.bundle import Bundle
 
-from ..candidates.runners import Runner, open_engine, open_onnx, open_torch
+from ..candidates.runners import Runner, open_engine, open_onnx
+from ..candidates.torch_runner import open_torch, torch_modes
 
 PLAIN = "plain torch.onnx.export on onnxruntime"
 
@@ -63,15 +64,11 @@ def find_subjects(bundle: Bundle, network: ImageNetwork, device: str, plain: Bun
             lambda: open_onnx(content, device, threads=threads),
             plain.onnx("fp32").sha256,
         )
-    for half in (False, True):
-        for compiled in (False, True):
-            title = f"{'torch.compile' if compiled else 'PyTorch eager'} {'fp16' if half else 'fp32'}"
-            yield Subject(
-                title, device, True,
-                lambda half=half, compiled=compiled: open_torch(  # type: ignore[misc]
-                    network, bundle.interface.io, device, half, compiled
-                ),
-            )  # fmt: skip
+    for mode in torch_modes(device):
+        yield Subject(
+            mode.title, device, True,
+            lambda mode=mode: open_torch(network, bundle.interface.io, device, mode),  # type: ignore[misc]
+        )  # fmt: skip
 
 
 def device_memory(device: str) -> int | None:
