@@ -36,11 +36,11 @@ from inpaintrt.runtime.errors import BackendError, InpaintrtError, UsageError
 from inpaintrt.validation.cases.batches import make_batches
 from inpaintrt.validation.cases.images import ImageSource
 from inpaintrt.validation.cases.job import Plan, open_job
+from inpaintrt.validation.judging.corpus import run_job
 from inpaintrt.validation.judging.stored import environment, plain_json
 from inpaintrt.validation.judging.tolerances import ChosenTolerances
 from inpaintrt.validation.latency.hardware import describe_hardware
 from inpaintrt.validation.latency.measure import measure_latency
-from inpaintrt.validation.run import run_job
 
 RESULTS = Path(__file__).parent / "results"
 WORK = Path("build/gpu")

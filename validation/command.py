@@ -1,16 +1,11 @@
 """`validate-engines DIR`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from inpaintrt.runtime.bundle import Bundle
-from inpaintrt.runtime.console import BAD_VERDICT, command_line, print_json, progress, say
-from inpaintrt.runtime.errors import UsageError
-
-if TYPE_CHECKING:
-    from .judging.findings import CandidateReport, ValidationReport
+from inpaintrt.runtime.console import BAD_VERDICT, command_line, print_json, progress
 
 
 def validate_engines(
@@ -34,6 +29,9 @@ def validate_engines(
         typer.Option(help="The factory that was exported, FILE.py:FACTORY, if it was one.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the masks and synthetic images.", min=0)] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the cases on which the most mistakes show: a verdict in seconds.")
+    ] = False,
     gates: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,6 +50,9 @@ def validate_engines(
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Search for the fewest --keep-fp32 names that meet the limits.")
     ] = False,
+    minutes: Annotated[
+        float, typer.Option(help="How long --drift and --suggest search; they say what they did not try.")
+    ] = 5.0,
     tolerance: Annotated[
         list[str] | None,
         typer.Option(help="Another limit for this run, NAME=VALUE; repeatable.", show_default=False),
@@ -72,8 +73,6 @@ def validate_engines(
 
     Exit codes: 0 all that ran passed, 1 something failed or got worse, 2 could not run.
     """
-    if junit is not None and not junit.absolute().parent.is_dir():
-        raise UsageError(f"--junit {junit}: the folder does not exist")
     with progress() as shown:
         shown.start("loading PyTorch and the bundle")
         from .run import Extras, validate  # torch loads only where it is used
@@ -89,63 +88,16 @@ def validate_engines(
 
         report = validate(
             bundle, network=network, checkpoint=checkpoint, images=images, masks=masks, seed=seed,
-            tolerances=tolerance or [], extras=Extras(html, latency, drift, suggest, baseline, margin),
-            on_progress=on_progress,
+            quick=quick, tolerances=tolerance or [], on_progress=on_progress,
+            extras=Extras(html, latency, drift, suggest, minutes, baseline, margin, junit, tuple(gates or ())),
         )  # fmt: skip
-    _summarise(report, html)
-    if gates:
-        from .reports.feature_maps import write_gates  # only where it is asked for
+    from .summary import summarise
 
-        for path in write_gates(Bundle.open(bundle), gates, images, seed):
-            say(str(path))
-    if junit is not None:
-        from .reports.junit import write_junit
-
-        write_junit(report, junit)
+    summarise(report, html)
     if as_json:
         print_json(report.to_dict())
     if not report.passed:
         raise typer.Exit(BAD_VERDICT)
-
-
-def _summarise(report: "ValidationReport", html: bool) -> None:
-    for candidate in report.candidates:
-        _summarise_candidate(candidate)
-    for name, value, design in report.tolerances.limits.loosened():
-        say(f"limit loosened: {name} is {value:g} instead of {design:g} ({report.tolerances.source})")
-    compared = report.extras.get("baseline")
-    if compared:
-        for line in compared["worse"]:
-            say(f"WORSE    {line}")
-        say(f"baseline: {compared['compared']} candidates compared, {len(compared['worse'])} changes for the worse")
-    drift = report.extras.get("drift")
-    if drift:
-        say(f"the nodes that add most error in FP16, on {drift['case']}:")
-        for row in drift["nodes"]:
-            say(f"{'':11}{row['node']}: {row['added']:.2e}")
-        if "suggestion" in drift:
-            say(drift["suggestion"])
-    for shape in report.extras.get("latency", {}).get("shapes", []):
-        say(f"latency of {shape['title']}, milliseconds (50 %, 99 %) and speed-up over the plain export:")
-        for name, row in shape["rows"].items():
-            times, gain = row["end to end"], row["speed_up"]
-            speed_up = f"  {gain:.2f}" if gain else ""
-            say(f"{'':11}{name}: {1000 * times['p50']:.1f}, {1000 * times['p99']:.1f}{speed_up}")
-    skipped = sum(candidate.result == "not run" for candidate in report.candidates if candidate.judged)
-    note = f" ({skipped} not run)" if skipped else ""
-    details = report.bundle.path / "reports" / ("report.html" if html else "parity.json")
-    say(f"verdict: {'pass' if report.passed else 'FAIL'}{note}; details in {details}")
-
-
-def _summarise_candidate(candidate: "CandidateReport") -> None:
-    from .judging.findings import describe_check
-
-    title = candidate.result.upper() if candidate.judged else "compare"
-    say(f"{title:8} {candidate.name}{': ' if candidate.reason else ''}{candidate.reason}")
-    if candidate.result == "pass" and candidate.judged:
-        for check in candidate.checks:
-            words = describe_check(check) if check.result == "pass" else f"{check.name}: not run, {check.reason}"
-            say(f"{'':11}{words}")
 
 
 main = command_line(validate_engines)

@@ -35,6 +35,11 @@ ARITHMETIC = frozenset({"Add", "Div", "Mul", "Neg", "Sub", "Where"})
 BROADCASTING = frozenset({"Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Sub", "Where"})
 """Operators whose operands broadcast."""
 
+RANDOM = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
+"""Operators that draw random numbers; Dropout does where its `training_mode` is true."""
+
 SOFTMAX = frozenset({"LogSoftmax", "Softmax"})
 
 NORMS = frozenset(

@@ -21,15 +21,20 @@ from .source_lines import is_foreign
 SAME = 1e-6
 """Relative L2 difference of two runs that the order of additions could make; equal runs are equal bit for bit."""
 
-ADVICE = (
-    "the exported network would fill the same hole differently each time; keep the noise in a buffer "
-    "(self.register_buffer), call dropout with training=self.training, and export again"
-)
+ADVICE = "keep the noise in a buffer (self.register_buffer), call dropout with training=self.training, and export again"
 
 Call = Callable[[], tuple[torch.Tensor, ...]]
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class EagerMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A `TorchDispatchMode` for eager execution, for which PyTorch need not import its compiler (two seconds)."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+class WatchDraws(EagerMode):
     """While active, notes the first operator that draws random numbers, and the line of the user's code it is on."""
 
     def __init__(self) -> None:
@@ -44,6 +49,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.found = f"{str(func).removeprefix('aten.').split('.')[0]}{_line()}"
         return func(*args, **kwargs)
 
+    def refuse(self, consequence: str) -> None:
+        """Raise a NetworkError, which says the consequence, if anything was drawn."""
+        if self.found is not None:
+            raise NetworkError(f"the network draws random numbers: {self.found}: {consequence}; {ADVICE}")
+
 
 def refuse_randomness(call: Call) -> tuple[torch.Tensor, ...]:
     """Run a network twice; its outputs.
@@ -54,11 +64,9 @@ def refuse_randomness(call: Call) -> tuple[torch.Tensor, ...]:
     Raises:
         NetworkError: if it draws random numbers, naming the operator and the line, or if two runs differ.
     """
-    watch = _Watch()
-    with watch:
+    with WatchDraws() as watch:
         outputs = call()
-    if watch.found is not None:
-        raise NetworkError(f"the network draws random numbers: {watch.found}; {ADVICE}")
+    watch.refuse("it cannot be exported")
     difference = _run_otherwise(call, outputs)
     if difference > SAME:
         raise NetworkError(

@@ -12,6 +12,7 @@ import onnx_ir as ir
 import pytest
 from PIL import Image
 
+from benchmarks.mutations.graph_edits import rewrite, scale_a_weight, scale_one_number
 from inpaintrt.export import export_onnx
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime import Bundle
@@ -29,7 +30,6 @@ from inpaintrt.validation.latency.timing import percentiles, time_in_turns
 from inpaintrt.validation.reports.junit import write_junit
 from inpaintrt.validation.run import Extras
 from tests.conftest import random_picture
-from tests.validation.alterations import rewrite, scale_a_weight, scale_one_number
 
 
 @pytest.fixture

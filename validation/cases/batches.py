@@ -17,6 +17,11 @@ from .masks import line_drawing, mask_corpus
 EXTREME_CASES = ("irregular 0.2-0.3 border", "all hole", "one valid pixel")
 """Masks that are also tried at the smallest and largest size of a dynamic network."""
 
+QUICK_CASES = ("irregular 0.2-0.3 border", "one valid pixel", "checkerboard", "free-form strokes", "all hole")
+"""Masks of the quick validation: an ordinary hole first; then those on which the most mistakes are caught (see
+docs/validation.md): rounding is magnified most by one valid pixel and by all hole, masks differ most between wrong and
+right resampling on a checkerboard, and strokes have edges in all directions."""
+
 FIXED_MASK_IMAGES = 4
 """Images that a network whose mask is fixed is tried on."""
 
@@ -50,7 +55,9 @@ def fixed_hole(bundle: Bundle) -> NDArray[np.bool_] | None:
     return padded_mask(hole, profile)
 
 
-def make_batches(profile: Profile, source: ImageSource, seed: int, pairs: Sequence[Pair] = ()) -> Iterator[Batch]:
+def make_batches(
+    profile: Profile, source: ImageSource, seed: int, pairs: Sequence[Pair] = (), quick: bool = False
+) -> Iterator[Batch]:
     """The mask corpus at the best size, and a few of its masks at the smallest and largest size if they differ.
 
     Every call has as many images as the network takes at most, each with a mask of its own; a network that takes
@@ -61,24 +68,32 @@ def make_batches(profile: Profile, source: ImageSource, seed: int, pairs: Sequen
         source: of images.
         seed: of the masks, and of their order in batches.
         pairs: the user's own masks, with images of their own or None, tried at the best size.
+        quick: only the masks of `QUICK_CASES`, and one mask at other sizes, of which the largest is left out.
     """
     fewest, _, most = profile.batch
-    sizes = dict.fromkeys(
-        (profile.height[index], profile.width[index]) for index in (1, 0, 2)
-    )  # the best size first; a dictionary keeps each size once
-    if profile.height[0] != profile.height[2]:
-        sizes[profile.height[0], profile.width[2]] = None  # not square
-    for number, (height, width) in enumerate(sizes):
+    for number, (height, width) in enumerate(_sizes(profile, quick)):
         images = source.images(height, width)
-        cases = [_Case(case.name, case.hole, next(images)) for case in mask_corpus(height, width, seed)]
+        corpus = mask_corpus(height, width, seed)
+        chosen = QUICK_CASES if quick and number == 0 else EXTREME_CASES[: 1 if quick else None]
+        if number or quick:
+            corpus = [next(case for case in corpus if case.name == name) for name in chosen]
+        cases = [_Case(case.name, case.hole, next(images)) for case in corpus]
         extreme = [case for case in cases if case.name in EXTREME_CASES]
         if number == 0:
             cases += [_own_case(pair, next(images)) for pair in pairs]
             if most > 1:  # so that irregular and degenerate masks meet in one batch
                 cases = [cases[index] for index in np.random.default_rng(seed).permutation(len(cases))]
-        yield from _batches(cases if number == 0 else extreme, most)
+        yield from _batches(cases, most)
         if number == 0 and fewest != most:
             yield from _batches(extreme, fewest)
+
+
+def _sizes(profile: Profile, quick: bool) -> list[tuple[int, int]]:
+    """Each size once, the best first; the last one is not square, if the network takes such."""
+    sizes = [(profile.height[index], profile.width[index]) for index in ((1, 0) if quick else (1, 0, 2))]
+    if profile.height[0] != profile.height[2]:
+        sizes.append((profile.height[0], profile.width[1 if quick else 2]))
+    return list(dict.fromkeys(sizes))
 
 
 def with_sketches(batches: Iterable[Batch], seed: int) -> Iterator[Batch]:

@@ -1,6 +1,8 @@
 """What every candidate is compared with: PyTorch's results for a batch, in FP32."""
 
+import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -8,11 +10,12 @@ from numpy.typing import NDArray
 from torch.func import functional_call
 
 from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.export.tracing.randomness import SAME, WatchDraws, run_difference
 from inpaintrt.runtime.bundle import Bundle
-from inpaintrt.runtime.errors import BundleError
+from inpaintrt.runtime.errors import BundleError, NetworkError
 
 from .batches import Batch
-from .torch_rounding import MoveResults, RoundToHalf, rounded
+from .torch_rounding import InDouble, RoundToHalf, rounded
 
 HALF_UNIT = 2.0**-12
 """Half a unit in the last place of FP16, relative to the largest value of its binade; the least that rounding moves."""
@@ -31,6 +34,7 @@ class Expected:
         levels: the network's image before rounding to 8 bits, float32 [N,H,W,3], 0..255.
         perturbed_output, perturbed_levels: `output` and `levels` in FP32 with every weight moved by as much as rounding
             to FP16 moves one: no FP16 graph can be expected to come closer than this.
+        reruns: what PyTorch makes of the batch in other ways.
         network_sketch: float32 [N,1,H,W], 1 = line, or None.
     """
 
@@ -43,7 +47,25 @@ class Expected:
     levels: NDArray[np.float32]
     perturbed_output: NDArray[np.float32]
     perturbed_levels: NDArray[np.float32]
+    reruns: "Reruns"
     network_sketch: NDArray[np.float32] | None = None
+
+
+class Reruns:
+    """What PyTorch makes of a batch in other ways; each is computed once, if any candidate asks."""
+
+    def __init__(self, reference: "TorchReference", batch: Batch):
+        self._reference, self._batch = reference, batch
+
+    @cached_property
+    def truth(self) -> NDArray[np.float64] | None:
+        """The output [N,3,H,W] in FP64; None if the network does not run so."""
+        return self._reference.run_double(self._batch)
+
+    @cached_property
+    def inverted(self) -> NDArray[np.float32]:
+        """The output [N,3,H,W] with holes and known pixels exchanged."""
+        return self._reference.run_inverted(self._batch)
 
 
 class TorchReference:
@@ -53,6 +75,7 @@ class TorchReference:
         self._network = ImageNetwork(network)
         self._mask_output = bundle.interface.updated_mask_output
         self._perturbed = _perturb(network)
+        self._double: TensorNetwork | None = None
 
     @property
     def network(self) -> ImageNetwork:
@@ -66,13 +89,32 @@ class TorchReference:
             output: NDArray[np.float32] = self._network.tensor_network(*prepared)[0].numpy()
         return output
 
-    def run_perturbed_fp32(self, batch: Batch) -> NDArray[np.float32]:
-        """The output [N,3,H,W] with each result inside moved by up to a rounding of FP32: how sure FP32 is."""
+    def run_double(self, batch: Batch) -> NDArray[np.float64] | None:
+        """The output [N,3,H,W] in FP64, which is taken for the truth; None if the network does not run so."""
+        try:
+            if self._double is None:
+                self._double = copy.deepcopy(self._network.tensor_network).double()
+            with torch.no_grad(), InDouble():  # type: ignore[no-untyped-call]
+                output = self._double(*(tensor.double() for tensor in self._prepare(batch)))[0]
+        except Exception:  # whatever code of the user's cannot do in FP64; FP32 is then judged by FP32
+            return None
+        return np.asarray(output) if output.dtype == torch.float64 else None
+
+    def refuse_randomness(self, expected: Expected) -> None:
+        """Run a batch again.
+
+        Raises:
+            NetworkError: if PyTorch does not give the same again, so that nothing can be judged by it.
+        """
         with torch.no_grad():
-            prepared = self._prepare(batch)
-            with MoveResults():
-                output = self._network.tensor_network(*prepared)[0]
-        return np.asarray(output)
+            again = self._network.tensor_network(*self._prepare(expected.batch))[0]
+        difference = run_difference((torch.from_numpy(expected.output),), (again,))
+        if difference > SAME:
+            raise NetworkError(
+                f"two runs of PyTorch on {expected.batch.names[0]} differ by {difference:.2g} (relative L2), with the "
+                "same weights and inputs: nothing can be judged by it. The network draws random numbers, or keeps "
+                "something from run to run; make both impossible in evaluation mode, and export it again"
+            )
 
     def run_half(self, batch: Batch) -> dict[str, NDArray[np.float32]]:
         """The outputs by name as PyTorch's own FP16 gives them: no candidate, but a comparison."""
@@ -98,10 +140,16 @@ class TorchReference:
         return np.asarray(composite)
 
     def run(self, batch: Batch) -> Expected:
-        """What a candidate must reproduce."""
+        """What a candidate must reproduce.
+
+        Raises:
+            NetworkError: if the network draws random numbers.
+        """
         with torch.no_grad():
             network_image, *planes = self._prepare(batch)
-            outputs = self._network.tensor_network(network_image, *planes)
+            with WatchDraws() as watch:
+                outputs = self._network.tensor_network(network_image, *planes)
+            watch.refuse(f"PyTorch is no reference for {batch.names[0]}")
             perturbed = functional_call(
                 self._network.tensor_network, self._perturbed, (network_image.half().float(), *planes)
             )
@@ -109,7 +157,7 @@ class TorchReference:
         return Expected(
             batch, network_image.numpy(), planes[0].numpy(), output, self._updated_mask(outputs),
             self.compose(batch, output), self.levels(output), moved, self.levels(moved),
-            planes[1].numpy() if len(planes) > 1 else None,
+            Reruns(self, batch), planes[1].numpy() if len(planes) > 1 else None,
         )  # fmt: skip
 
     def _prepare(self, batch: Batch) -> tuple[torch.Tensor, ...]:

@@ -13,13 +13,16 @@ from inpaintrt.export.source import check_same_weights, find_again
 from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.runtime import bundle as bundles
 from inpaintrt.runtime.bundle import Bundle
-from inpaintrt.runtime.errors import BundleError, UsageError
+from inpaintrt.runtime.errors import BundleError, CheckpointError, UsageError
 
 from .batches import Batch, fixed_hole, fixed_mask_batches, make_batches, with_sketches
 from .expected import TorchReference
 from .images import ImageSource, find_images, find_pairs
 
 OnProgress = Callable[[str, float], None]
+
+COMPARED = 3
+"""Batches that PyTorch's own FP16 runs on."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def open_job(
     if isinstance(network, nn.Module):
         check_same_weights(network, opened.source)
     else:
+        _check_checkpoint(opened, checkpoint, network)
         network = find_again(opened.source, opened.path, checkpoint, network).network
     try:
         tensor_network = TensorNetwork(network, Interface.from_dict(opened.network))
@@ -52,13 +56,36 @@ def open_job(
         yield Job(opened, TorchReference(tensor_network, opened))
 
 
+def _check_checkpoint(bundle: Bundle, checkpoint: Path | None, network: str | None) -> None:
+    """Say what to do where a bundle was copied and its checkpoint was not."""
+    recorded = bundle.source.get("checkpoint" if network is not None else "path")
+    if checkpoint is not None or not isinstance(recorded, str):
+        return
+    if not (bundle.path / recorded).is_file():
+        raise CheckpointError(
+            f"{bundle.path}: its checkpoint is not at {recorded} (from the bundle's folder), as when a bundle is "
+            "copied elsewhere; say where it is with --checkpoint PATH"
+        )
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The cases of a validation, in batches; the seed they were made with; and what they are, in words."""
+    """The cases of a validation.
+
+    Args:
+        batches: the cases, in batches.
+        seed: they were made with.
+        words: what they are.
+    """
 
     batches: tuple[Batch, ...]
     seed: int
     words: str
+
+    @property
+    def for_comparison(self) -> range:
+        """Which batches PyTorch's own FP16 is shown on: it takes longer than all candidates together."""
+        return range(min(COMPARED, len(self.batches)))
 
     @property
     def cases(self) -> int:
@@ -66,8 +93,10 @@ class Plan:
         return sum(len(batch.names) for batch in self.batches)
 
 
-def make_plan(bundle: Bundle, images: Path | None, masks: Path | None, seed: int) -> Plan:
-    """The mask corpus, and the user's own images and masks; arguments and errors as `validate`."""
+def make_plan(
+    bundle: Bundle, images: Path | None = None, masks: Path | None = None, seed: int = 0, quick: bool = False
+) -> Plan:
+    """The mask corpus or its quick part, and the user's own images and masks; arguments and errors as `validate`."""
     files = find_images(images)
     words = f"{len(files)} images of {images}" if files else "synthetic images"
     source, profile, fixed = ImageSource(files, seed), bundle.interface.profile, fixed_hole(bundle)
@@ -78,8 +107,10 @@ def make_plan(bundle: Bundle, images: Path | None, masks: Path | None, seed: int
         words += ", its fixed mask"
     else:
         pairs = find_pairs(masks, files)
-        batches = make_batches(profile, source, seed, pairs)
-        words += ", mask corpus" + (f" and {len(pairs)} masks of {masks}" if pairs else "")
+        batches = make_batches(profile, source, seed, pairs, quick)
+        words += f", {'quick part of the ' if quick else ''}mask corpus" + (
+            f" and {len(pairs)} masks of {masks}" if pairs else ""
+        )
     if "sketch" in bundle.interface.inputs:
         batches = with_sketches(batches, seed)
         words += ", with lines drawn"

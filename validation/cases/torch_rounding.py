@@ -1,4 +1,4 @@
-"""What PyTorch's own FP16 would give, on a machine without a GPU.
+"""PyTorch in other precisions than FP32, on a machine without a GPU: FP16 as a GPU gives it, and FP64 as the truth.
 
 PyTorch's FP16 convolutions on a CPU take a minute for an image. So everything is computed in FP32 and every result is
 rounded to FP16, as a GPU gives it: sums inside one operator are FP32 there as well.
@@ -7,11 +7,12 @@ rounded to FP16, as a GPU gives it: sums inside one operator are FP32 there as w
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_map, tree_map_only
+
+from inpaintrt.export.tracing.randomness import EagerMode
 
 
-class RoundToHalf(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class RoundToHalf(EagerMode):  # type: ignore[no-untyped-call]
     """While active, rounds the result of every operator on FP32 tensors to FP16 and keeps it as FP32."""
 
     def __torch_dispatch__(
@@ -26,29 +27,32 @@ class RoundToHalf(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return tree_map_only(torch.Tensor, rounded, result)
 
 
-class MoveResults(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While active, moves the result of every operator on FP32 tensors at random by up to a rounding of FP32.
+class InDouble(EagerMode):  # type: ignore[no-untyped-call]
+    """While active, every operator computes in FP64 what it was asked to compute in FP32.
 
-    Whole numbers stay: mask sums are exact in any order, and may be compared.
+    Weights and inputs must be FP64 already; what the network itself makes or casts to FP32 becomes FP64 here.
     """
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._generator = torch.Generator().manual_seed(0)
+    def __enter__(self) -> Any:
+        self._default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *error: Any) -> Any:
+        torch.set_default_dtype(self._default)
+        return super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if any(entry.alias_info is not None for entry in func._schema.returns):
-            return result
-        return tree_map_only(torch.Tensor, self._move, result)
+        args, kwargs = tree_map(_in_double, (args, kwargs or {}))
+        return func(*args, **kwargs)
 
-    def _move(self, tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.dtype != torch.float32:
-            return tensor
-        noise = 1 + 2.0**-24 * (2 * torch.rand(tensor.shape, generator=self._generator) - 1)
-        return torch.where(tensor == tensor.round(), tensor, tensor.double().mul(noise).float())
+
+def _in_double(value: Any) -> Any:
+    if value is torch.float32:
+        return torch.float64
+    return value.double() if isinstance(value, torch.Tensor) and value.dtype == torch.float32 else value
 
 
 def rounded(tensor: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ SHARE = 1e-4
 
 MEASURED: dict[str, Callable[[float, float], float]] = {
     "relative L2 of output": lambda before, margin: before * (1 + margin),
-    "error of output, times that of FP32 rounding alone": lambda before, margin: before * (1 + margin),
+    "distance from FP64, times that of PyTorch FP32": lambda before, margin: before * (1 + margin),
     "error of output, times that of rounded weights alone": lambda before, margin: before * (1 + margin),
     "largest composite difference in holes, 1/255": lambda before, margin: before * (1 + margin) + LEVEL,
     "share of hole values within 1/255": lambda before, margin: 1 - (1 - before) * (1 + margin) - SHARE,
@@ -36,24 +37,46 @@ FALLING = ("share of hole values within 1/255", "PSNR in holes, dB")
 """Of these, less is worse."""
 
 
-def compare_with_baseline(report: ValidationReport, path: Path, margin: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Baseline:
+    """A stored `parity.json`, and where it lies."""
+
+    path: Path
+    stored: dict[str, Any]
+
+
+def read_baseline(path: Path, seed: int, words: str) -> Baseline:
+    """Read a stored `parity.json`.
+
+    Args:
+        path: of the file.
+        seed, words: of the cases that it must have been measured on.
+
+    Raises:
+        UsageError: if the file is no such report, or was measured on other cases.
+    """
+    stored = _read(path)
+    then = (stored["seed"], stored["images"])
+    if then != (seed, words):
+        raise UsageError(
+            f"--baseline {path}: was measured on {then[1]} with seed {then[0]}, this run is on {words} with seed "
+            f"{seed}; compare like with like"
+        )
+    return Baseline(path, stored)
+
+
+def compare_with_baseline(report: ValidationReport, baseline: Baseline, margin: float) -> dict[str, Any]:
     """What got worse by more than the margin; plain values for the report.
 
     Args:
         report: of now.
-        path: the `parity.json` of then.
+        baseline: of then, on the same cases.
         margin: 0.5 lets errors grow by half.
 
     Raises:
-        UsageError: if the file is no such report, or one of other cases; or if no candidate can be compared.
+        UsageError: if no candidate can be compared.
     """
-    stored = _read(path)
-    then = (stored["seed"], stored["images"])
-    if then != (report.seed, report.images):
-        raise UsageError(
-            f"--baseline {path}: was measured on {then[1]} with seed {then[0]}, this run on {report.images} with "
-            f"seed {report.seed}; compare like with like"
-        )
+    path, stored = baseline.path, baseline.stored
     before = {_key(entry["name"]): entry for entry in stored["candidates"] if entry.get("judged", True)}
     worse: list[str] = []
     not_compared: list[str] = []

@@ -1,5 +1,6 @@
 """One batch of a candidate against PyTorch: the metrics of each image, and images to look at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,15 @@ from numpy.typing import NDArray
 from ..candidates.parity import Candidate, Values
 from ..cases.expected import Expected, TorchReference
 from .diagnosis import Evidence, explain, explain_composition
-from .metrics import SUSPICIOUS, CaseMetrics, composite_metrics, output_metrics, perturbed_metrics, relative_l2
+from .metrics import CaseMetrics, composite_metrics, output_metrics, perturbed_metrics, relative_l2
+from .tolerances import Tolerances
 
 SOFT_MASK = 1e-5
 """Relative and absolute difference of soft masks: that of FP32 outputs."""
+
+
+DIAGNOSED = 4
+"""After so many failed cases of a candidate PyTorch is no longer run in other ways to find out why."""
 
 
 class WrongTensorError(Exception):
@@ -31,9 +37,21 @@ class ComparedImage:
 
 
 def compare(
-    candidate: Candidate, values: Values, expected: Expected, torch_reference: TorchReference
+    candidate: Candidate,
+    values: Values,
+    expected: Expected,
+    torch_reference: TorchReference,
+    limits: Tolerances,
+    so_far: Sequence[CaseMetrics] = (),
 ) -> list[ComparedImage]:
     """Compare one batch, one entry for each image.
+
+    Args:
+        candidate, values: what it is, and what it gave.
+        expected: what PyTorch gave.
+        torch_reference: PyTorch.
+        limits: decide where PyTorch is asked for FP64.
+        so_far: the candidate's other cases; of a candidate that failed in several, no more is asked why.
 
     Raises:
         WrongTensorError: if a tensor is missing, or of another type or shape than PyTorch's.
@@ -47,7 +65,9 @@ def compare(
     composed = None if output is None else torch_reference.compose(batch, output)
     composite = shown.get("composite", composed)
     assert composite is not None, "every candidate shows its composite or its output"
-    reruns = _Reruns(torch_reference, expected)
+    diagnosed = sum((entry.max_difference or 0) > limits.max_difference for entry in so_far) >= DIAGNOSED
+    ask = candidate.precision == "fp32" and output is not None and _lost_truth(so_far, limits) < DIAGNOSED
+    truth = expected.reruns.truth if ask and _is_beyond(output, expected.output, limits) else None
     result = []
     for index, name in enumerate(batch.names):
         hole = batch.hole[index]
@@ -59,9 +79,9 @@ def compare(
             entries |= output_metrics(output[index], expected.output[index], hole)
             entries["finite"] = entries["finite"] and values.non_finite_at is None
             entries["non_finite_at"] = values.non_finite_at
-            if candidate.precision == "fp32" and SUSPICIOUS < entries["relative_l2"] < np.inf:
-                moved = reruns.rounded_otherwise()[index]
-                entries["rounding_relative_l2"] = relative_l2(moved, expected.output[index])
+            if truth is not None:
+                entries["truth_relative_l2"] = relative_l2(output[index], truth[index])
+                entries["torch_truth_relative_l2"] = relative_l2(expected.output[index], truth[index])
         if mask is not None and expected.updated_mask is not None:
             entries["mask_equal"] = same_mask(mask[index], expected.updated_mask[index])
         entries |= composite_metrics(composite[index], expected.composite[index], batch.image[index], hole)
@@ -72,9 +92,10 @@ def compare(
             rounding = np.abs(composite[index].astype(int) - composed[index])
             entries["composition_difference"] = int(rounding.max())
             entries["composition_errors"] = int((rounding[hole] > 0).sum())
-        entries["resembles"] = explain_composition(
-            composite[index], batch.image[index], expected.composite[index], hole
-        ) or _explain(expected, index, output, composite, reruns)
+        if not diagnosed:
+            entries["resembles"] = explain_composition(
+                composite[index], batch.image[index], expected.composite[index], hole
+            ) or _explain(expected, index, output, composite, torch_reference)
         metrics = CaseMetrics(name, **entries)
         result.append(ComparedImage(metrics, batch.image[index], hole, expected.composite[index], composite[index]))
     return result
@@ -90,33 +111,8 @@ def same_mask(found: NDArray[Any], expected: NDArray[Any]) -> bool:
     return bool(np.allclose(found, expected, rtol=SOFT_MASK, atol=SOFT_MASK))
 
 
-class _Reruns:
-    """What PyTorch makes of the batch in other ways; each computed once, if anyone asks."""
-
-    def __init__(self, torch_reference: TorchReference, expected: Expected):
-        self._torch_reference, self._expected = torch_reference, expected
-        self._output: NDArray[np.float32] | None = None
-        self._moved: NDArray[np.float32] | None = None
-
-    def rounded_otherwise(self) -> NDArray[np.float32]:
-        """The output with each result inside moved as rounding to FP32 moves it."""
-        if self._moved is None:
-            self._moved = self._torch_reference.run_perturbed_fp32(self._expected.batch)
-        return self._moved
-
-    def output(self) -> NDArray[np.float32]:
-        """The output with the masks' opposite."""
-        if self._output is None:
-            self._output = self._torch_reference.run_inverted(self._expected.batch)
-        return self._output
-
-    def levels(self) -> NDArray[np.float32]:
-        """The same as levels, as a composite has them: [N,3,H,W] in 0..255."""
-        return _channels_first(self._torch_reference.levels(self.output()).round())
-
-
 def _explain(
-    expected: Expected, index: int, output: NDArray[Any] | None, composite: NDArray[Any], reruns: _Reruns
+    expected: Expected, index: int, output: NDArray[Any] | None, composite: NDArray[Any], reference: TorchReference
 ) -> str | None:
     if not np.isfinite(expected.output[index]).all():
         return "PyTorch itself gives NaN or Inf here"
@@ -126,12 +122,30 @@ def _explain(
         right, found = _channels_first(expected.levels.round()), _channels_first(composite)[index].astype(np.float32)
         shown = expected.batch.hole[index]
     others = tuple(right[other] for other in range(len(right)) if other != index)
-    return explain(
-        Evidence(
-            found, right[index], shown, others,
-            lambda: (reruns.output() if output is not None else reruns.levels())[index],
-        )
-    )  # fmt: skip
+
+    def inverted() -> NDArray[Any]:
+        image = expected.reruns.inverted
+        shown: NDArray[Any] = image if output is not None else _channels_first(reference.levels(image).round())
+        return np.asarray(shown[index])
+
+    return explain(Evidence(found, right[index], shown, others, inverted))
+
+
+def _is_beyond(output: NDArray[Any] | None, expected: NDArray[Any], limits: Tolerances) -> bool:
+    """FP64 takes twice the time of FP32, and matters only where a candidate is not close to PyTorch's FP32."""
+    assert output is not None
+    return bool(np.isfinite(output).all()) and any(
+        relative_l2(found, right) > limits.relative_l2 for found, right in zip(output, expected, strict=True)
+    )
+
+
+def _lost_truth(so_far: Sequence[CaseMetrics], limits: Tolerances) -> int:
+    """In how many cases FP64 was asked, and the candidate failed by it."""
+    return sum(
+        (entry.truth_relative_l2 or 0.0) > limits.fp32_error * entry.torch_truth_relative_l2
+        for entry in so_far
+        if entry.torch_truth_relative_l2 is not None
+    )
 
 
 def _channels_first(images: NDArray[Any]) -> NDArray[Any]:

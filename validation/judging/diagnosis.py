@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .metrics import length
+
 Picture = NDArray[np.float32]
 
 EXPLAINED = 0.05
@@ -17,6 +19,10 @@ EXPLAINED = 0.05
 
 LARGE = 0.02
 """Relative difference below which nothing is tried: numerical errors look like nothing."""
+
+
+SHIFTS = (("to the right", 2, 1), ("to the left", 2, -1), ("down", 1, 1), ("up", 1, -1))
+"""In words, and as axis and step of [3,H,W]."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ def _mistakes(evidence: Evidence) -> Iterator[tuple[str, Picture]]:
     yield "as if the mask were inverted", evidence.inverted()
     yield "looks mirrored left to right", reference[:, :, ::-1]
     yield "looks mirrored top to bottom", reference[:, ::-1]
+    for words, axis, step in SHIFTS:
+        yield f"looks shifted by one pixel {words}", np.roll(reference, step, axis)
     if reference.shape[1] == reference.shape[2]:
         yield "looks transposed (rows for columns)", reference.transpose(0, 2, 1)
     gain, offset = _line(reference[:, shown], evidence.candidate[:, shown])
@@ -90,7 +98,7 @@ def explain_composition(
 
 
 def _distance(first: Picture, second: Picture, shown: NDArray[np.bool_]) -> float:
-    return float(np.linalg.norm((first.astype(np.float64) - second)[:, shown]))
+    return length((first.astype(np.float64) - second)[:, shown])
 
 
 def _line(x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[float, float]:

@@ -1,10 +1,14 @@
-"""Where FP16 loses accuracy, node by node; and which nodes to keep in FP32 so that a tolerance is met.
+"""Where FP16 loses accuracy; and which nodes to keep in FP32 so that the limits are met.
 
-What a node adds is the error of the network's output when this node alone computes in FP16. The search for a set to
-keep takes the nodes that add most until the checks pass on the worst cases, and then leaves out every one it can.
+What nodes add is the error of the network's output when only they compute in FP16. The nodes that add most are searched
+by groups: neighbours are tried together, and only groups that add much are split. The search for a set to keep takes
+groups in that order until the checks pass on the worst cases, and then leaves out what it can, groups first. Both end
+when their time is over, and say what they did not try.
 """
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,7 @@ from ..candidates.parity import STRICT, Candidate, Values, inputs_for
 from ..candidates.strict_fp16 import StrictFp16
 from ..cases.batches import Batch
 from ..cases.expected import Expected
-from ..cases.job import Job, Plan
+from ..cases.job import Job, OnProgress, Plan
 from .checks import fp16_error, judge
 from .comparison import compare
 from .findings import ValidationReport
@@ -31,49 +35,112 @@ LISTED = 10
 WORST = 4
 """Batches that a set of nodes is tried on: those on which FP16 is worst."""
 
+GROUPS = 16
+"""Groups that the search begins with."""
+
+DRIFT_SHARE = 0.4
+"""Share of the time that looking for the nodes that add most may take, where a set is searched as well."""
+
+
+class Clock:
+    """The time that is left of a search; it tells progress as it is asked."""
+
+    def __init__(self, minutes: float, on_progress: OnProgress):
+        self._begin, self._seconds, self._on_progress = time.monotonic(), 60 * minutes, on_progress
+
+    def is_over(self, what: str, share: float = 1.0) -> bool:
+        """Whether so large a share of the time is over; says what runs, and the time that remains."""
+        gone = time.monotonic() - self._begin
+        left = max(self._seconds * share - gone, 0.0)
+        self._on_progress(f"{what} (ends within {self._seconds * share / 60:.2g} minutes)", gone / self._seconds)
+        return left <= 0
+
+
+@dataclass(order=True)
+class Group:
+    """Nodes that stand next to each other, and the error that they add together."""
+
+    added: float
+    numbers: tuple[int, ...] = field(compare=False)
+
 
 def find_drift(
-    job: Job, plan: Plan, report: ValidationReport, suggest: bool, on_step: Callable[[float], None]
+    job: Job, plan: Plan, report: ValidationReport, *, suggest: bool, minutes: float, on_progress: OnProgress
 ) -> dict[str, Any]:
-    """The nodes that add most error, and with `suggest` the smallest set of names for `--keep-fp32` that was found.
+    """The nodes that add most error, and with `suggest` a small set of names for `--keep-fp32`.
 
     Args:
-        job: the bundle and its network.
+        job: the bundle and its network; it holds an FP32 and an FP16 model.
         plan: the cases.
         report: of the validation of these cases, which says which are worst and what the limits are.
         suggest: whether to search for nodes to keep.
-        on_step: called with the share done, 0..1.
-
-    Raises:
-        UsageError: if the bundle holds no FP32 or no FP16 model.
+        minutes: after which both searches end.
+        on_progress: called with what runs and the share of the time that is over, 0..1.
     """
-    if not {"fp32", "fp16"} <= set(job.bundle.precisions()):
-        raise UsageError("--drift compares FP16 with FP32, and the bundle holds one of them; export both")
-    single, half = (
+    fp32, fp16 = (
         ir.from_proto(onnx.load_from_string(job.bundle.file(job.bundle.onnx(name)))) for name in ("fp32", "fp16")
     )
-    switched = StrictFp16(half, ("output", "updated_mask"), single)
+    switched = StrictFp16(fp16, ("output", "updated_mask"), fp32)
+    if not switched.nodes:
+        raise UsageError("--drift: no node of the FP16 model computes in FP16; the report says why")
+    clock = Clock(minutes, on_progress)
     worst = _worst_batches(report, plan.batches)
     inputs = inputs_for(job.bundle, job.reference.run(worst[0]))
-    everything = list(range(len(switched.nodes)))
+    everything = tuple(range(len(switched.nodes)))
     exact = switched.run(inputs, everything).outputs["output"]
-    added = []
-    for number in everything:
-        others = [other for other in everything if other != number]
-        added.append(relative_l2(switched.run(inputs, others).outputs["output"], exact))
-        on_step((number + 1) / len(everything) * (0.5 if suggest else 1.0))
-    order = sorted(everything, key=lambda number: -added[number])
-    errors = _errors_after(switched, inputs, order[:LISTED])
+
+    def added(numbers: Sequence[int]) -> float:
+        kept = sorted(set(everything) - set(numbers))
+        return relative_l2(switched.run(inputs, kept).outputs["output"], exact)
+
+    found, rest = _search(added, everything, clock, DRIFT_SHARE if suggest else 1.0)
+    listed = [group.numbers[0] for group in found[:LISTED]]
+    errors = _errors_after(switched, inputs, listed)
     result: dict[str, Any] = {
         "case": worst[0].names[0],
         "nodes": [
-            {"node": switched.nodes[n].words, "name": switched.nodes[n].keep, "added": added[n], "error": errors[n]}
-            for n in order[:LISTED]
+            {"node": switched.nodes[n].words, "name": switched.nodes[n].keep, "added": group.added, "error": errors[n]}
+            for n, group in zip(listed, found, strict=False)
         ],
+        "not_tried": _words_of_rest(found, rest),
     }
     if suggest:
-        result |= _suggest(job, switched, worst, order, report.tolerances.limits, lambda s: on_step(0.5 + s / 2))
+        trial = _Trial(job, switched, [job.reference.run(batch) for batch in worst], report.tolerances.limits)
+        order = sorted([*found, *rest], key=lambda group: -group.added / len(group.numbers) ** 0.5)
+        result |= _suggest(trial, [group.numbers for group in order], clock)
     return result
+
+
+def _search(
+    added: Callable[[Sequence[int]], float], numbers: tuple[int, ...], clock: Clock, share: float
+) -> tuple[list[Group], list[Group]]:
+    """Single nodes, those that add most first, and the groups that were not split further."""
+    size = -(-len(numbers) // GROUPS)
+    pieces = [numbers[start : start + size] for start in range(0, len(numbers), size)]
+    groups = [Group(added(piece), piece) for piece in pieces]
+    found: list[Group] = []
+    while groups and not clock.is_over("finding the nodes that add most error", share):
+        best = max(groups)
+        if len(found) >= LISTED and best.added <= sorted(found)[-LISTED].added:
+            break  # groups add what their nodes add, so none of the rest belongs among the first
+        groups.remove(best)
+        if len(best.numbers) == 1:
+            found.append(best)
+            continue
+        middle = len(best.numbers) // 2
+        groups += [Group(added(half), half) for half in (best.numbers[:middle], best.numbers[middle:])]
+    singles = [group for group in groups if len(group.numbers) == 1]
+    rest = [group for group in groups if len(group.numbers) > 1]
+    return sorted([*found, *singles], reverse=True), sorted(rest, reverse=True)
+
+
+def _words_of_rest(found: Sequence[Group], rest: Sequence[Group]) -> str:
+    if not rest:
+        return ""
+    nodes = sum(len(group.numbers) for group in rest)
+    listed = min((group.added for group in found[:LISTED]), default=0.0)
+    more = "could belong among these" if rest[0].added > listed or len(found) < LISTED else "add less than these"
+    return f"{nodes} nodes were tried in {len(rest)} groups only, which add up to {rest[0].added:.2e} and {more}"
 
 
 def _worst_batches(report: ValidationReport, batches: Sequence[Batch]) -> list[Batch]:
@@ -94,33 +161,49 @@ def _errors_after(switched: StrictFp16, inputs: dict[str, NDArray[Any]], numbers
     return {number: relative_l2(h, e) for number, h, e in zip(numbers, half, exact, strict=True)}
 
 
-def _suggest(
-    job: Job, switched: StrictFp16, worst: Sequence[Batch], order: Sequence[int], limits: Tolerances,
-    on_step: Callable[[float], None],
-) -> dict[str, Any]:  # fmt: skip
-    trial = _Trial(job, switched, [job.reference.run(batch) for batch in worst], limits)
+def _suggest(trial: "_Trial", order: Sequence[tuple[int, ...]], clock: Clock) -> dict[str, Any]:
     if trial.passes([]):
         words = "The limits are met with every node in FP16: there is nothing to keep in FP32."
         return {"keep_fp32": [], "suggestion": words}
-    if not trial.passes(order):
+    if not trial.passes(_flat(order)):
         words = (
             "No set of nodes helps: the checks fail with every node in FP32 as well, so rounding is not what is wrong."
         )
         return {"keep_fp32": None, "suggestion": words}
-    low, high = 0, len(order)  # the first `high` pass, the first `low` do not
-    while high - low > 1:
+    low, high = 0, len(order)  # the first `high` groups pass, the first `low` do not
+    while high - low > 1 and not clock.is_over("searching for nodes to keep in FP32"):
         middle = (low + high) // 2
-        low, high = (low, middle) if trial.passes(order[:middle]) else (middle, high)
-    kept = list(order[:high])
-    for done, number in enumerate(reversed(order[:high])):
-        without = [each for each in kept if each != number]
-        if trial.passes(without):
-            kept = without
-        on_step((done + 1) / high)
-    names = [switched.nodes[number].keep for number in kept]
+        low, high = (low, middle) if trial.passes(_flat(order[:middle])) else (middle, high)
+    kept, untried = _leave_out(trial, list(order[:high]), clock)
+    names = [trial.nodes[number].keep for number in kept]
     options = " ".join(f"--keep-fp32 {name}" for name in names)
-    words = f"The limits are met on the worst cases with these in FP32, none of which can be left out: {options}"
+    sure = "none of which can be left out"
+    if untried:
+        sure = f"of which {untried} were not tried to be left out: the time was over (more with --minutes)"
+    words = f"The limits are met on the worst cases with these {len(names)} nodes in FP32, {sure}: {options}"
     return {"keep_fp32": names, "suggestion": words}
+
+
+def _leave_out(trial: "_Trial", groups: list[tuple[int, ...]], clock: Clock) -> tuple[list[int], int]:
+    """The nodes that are needed, and how many of them were not tried by themselves; large groups are tried first."""
+    needed: list[int] = []
+    waiting = list(groups)
+    while waiting:
+        if clock.is_over("leaving out what need not be kept"):
+            return needed + _flat(waiting), len(_flat(waiting))
+        group = waiting.pop()  # what adds least first
+        if trial.passes(needed + _flat(waiting)):
+            continue
+        if len(group) == 1:
+            needed += group
+        else:
+            middle = len(group) // 2
+            waiting += [group[:middle], group[middle:]]
+    return needed, 0
+
+
+def _flat(groups: Sequence[tuple[int, ...]]) -> list[int]:
+    return [number for group in groups for number in group]
 
 
 class _Trial:
@@ -133,17 +216,25 @@ class _Trial:
         shows = tuple(dict.fromkeys((*deployed.outputs, *inner)))
         self._candidate = Candidate("switched", "fp16", None, shows, _not_opened)
 
+    @property
+    def nodes(self) -> Any:
+        """The nodes that can be kept."""
+        return self._switched.nodes
+
     def passes(self, kept: Sequence[int]) -> bool:
+        """Whether the checks pass on every batch with these nodes in FP32; the first that fails ends it."""
         metrics: list[CaseMetrics] = []
+        has_mask = self._job.bundle.interface.updated_mask_output is not None
         for expected in self._expected:
             found = self._switched.run(inputs_for(self._job.bundle, expected), kept).outputs
             finite = all(np.isfinite(value).all() for value in found.values() if value.dtype == np.float32)
             values = Values(found, None if finite else "a result")
-            compared = compare(self._candidate, values, expected, self._job.reference)
+            compared = compare(self._candidate, values, expected, self._job.reference, self._limits)
             metrics += [image.metrics for image in compared]
-        has_mask = self._job.bundle.interface.updated_mask_output is not None
-        checks = judge(metrics, "fp16", self._limits, has_mask, len(metrics))
-        return all(check.result != "fail" for check in checks)
+            checks = judge(metrics, "fp16", self._limits, has_mask, len(metrics))
+            if any(check.result == "fail" for check in checks):
+                return False
+        return True
 
 
 def _not_opened() -> Any:

@@ -24,7 +24,8 @@ class CandidateReport:
         precision: `fp32` or `fp16`.
         artifact, sha256: the file, and what it holds; None for PyTorch itself.
         judged: False for what is shown for comparison alone.
-        result, reason: `pass`, `fail` or `not run`, and why.
+        result, reason: `pass`, `fail` or `not run`, and why, in one line.
+        hints, broke: parts of the reason: what the differences look like, and the error that ended it.
         checks, cases: what was checked, and the metrics of each case.
         worst: the cases that differ most, to look at; not part of `parity.json`.
         errors: how many composite values in holes differ by 0, 1, 2 ... levels (the last entry: by that or more).
@@ -37,6 +38,8 @@ class CandidateReport:
     judged: bool = True
     result: Result = "not run"
     reason: str = ""
+    hints: list[str] = field(default_factory=list)
+    broke: str = ""
     checks: list[Check] = field(default_factory=list)
     cases: list[CaseMetrics] = field(default_factory=list)
     errors: list[int] = field(default_factory=list)

@@ -12,7 +12,8 @@ import onnx_ir as ir
 
 from inpaintrt.engines.build import mark_of
 from inpaintrt.export.graph.analysis.multiply_adds import fp16_share
-from inpaintrt.export.graph.ir_tools import constant
+from inpaintrt.export.graph.ir_tools import constant, describe
+from inpaintrt.export.graph.operators import RANDOM
 from inpaintrt.runtime.bundle import Artifact, Bundle
 
 from ..candidates.weights import ROUNDING, all_constants, rounding_excess, unrounded
@@ -36,7 +37,7 @@ def check_provenance(bundle: Bundle, artifact: Artifact, fp32_failed: bool) -> l
         model = ir.from_proto(onnx.load_from_string(bundle.file(artifact)))
     except Exception as error:  # protobuf's and onnx's own
         return [Check("is an ONNX model", "fail", reason=f"it cannot be read: {error}")]
-    checks = [_interface(bundle, model)]
+    checks = [_interface(bundle, model), _no_random_numbers(model)]
     if artifact.precision == "fp16":
         checks += [_fp16_share(bundle, artifact, model), _weights_are_rounded(bundle, model, fp32_failed)]
     return checks
@@ -71,6 +72,21 @@ def _interface(bundle: Bundle, model: ir.Model) -> Check:
     if deployed.updated_mask_output is None and "updated_mask" in inner:
         problems.append("the graph makes an updated mask, of which bundle.json knows nothing")
     return Check(title, "fail" if problems else "pass", reason="; ".join(problems))
+
+
+def _no_random_numbers(model: ir.Model) -> Check:
+    """An operator that draws random numbers can be right in all cases that are tried."""
+    drawn = [describe(node) for node in model.graph.all_nodes() if node.op_type in RANDOM or _drops_out(node)]
+    words = f"{len(drawn)} operators draw them, first {drawn[0]}; export the network again" if drawn else ""
+    return Check("no random numbers in the graph", "fail" if drawn else "pass", len(drawn), 0, words)
+
+
+def _drops_out(node: ir.Node) -> bool:
+    """Dropout with `training_mode`, its third input, true or not known."""
+    if node.op_type != "Dropout" or len(node.inputs) < 3 or node.inputs[2] is None:
+        return False
+    training = constant(node.inputs[2])
+    return training is None or bool(training.any())
 
 
 def _fp16_share(bundle: Bundle, artifact: Artifact, model: ir.Model) -> Check:

@@ -3,8 +3,8 @@
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,14 +44,15 @@ def plain_json(value: Any) -> Any:
     return value
 
 
-def store(bundle: Bundle, name: str, content: str | bytes) -> Path:
-    """Write a file of the bundle's `reports/` in one step; its path."""
+def to_json(values: Any) -> bytes:
+    """Plain values as the content of a file."""
+    return (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
+
+
+def store_all(bundle: Bundle, files: Mapping[str, bytes]) -> None:
+    """Write files of the bundle's `reports/`: all are on the disk before the first takes its name."""
     folder = bundle.path / bundles.REPORTS
-    with bundles.stage(folder, name, content.encode() if isinstance(content, str) else content) as staged:
-        staged.replace(folder / name)
-    return folder / name
-
-
-def store_json(bundle: Bundle, name: str, values: Any) -> Path:
-    """As `store`, of plain values."""
-    return store(bundle, name, json.dumps(values, indent=1, allow_nan=False) + "\n")
+    with ExitStack() as stack:
+        staged = {name: stack.enter_context(bundles.stage(folder, name, content)) for name, content in files.items()}
+        for name, path in staged.items():
+            path.replace(folder / name)

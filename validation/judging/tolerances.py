@@ -22,8 +22,9 @@ class Tolerances:
 
     Args:
         relative_l2: FP32 outputs differ by the order of additions only; 1e-5 leaves a factor of ten for deep networks.
-        fp32_error: of FP32 outputs, how many times the error that PyTorch shows when each of its results is moved by a
-            rounding; only where that alone uses up `relative_l2`.
+        fp32_error: of FP32 outputs that are not within `relative_l2` of PyTorch FP32, how many times PyTorch FP32's own
+            distance from PyTorch in FP64 their distance may be; another order of additions makes at most four in
+            networks without great magnification, and more by chance where all depends on one pixel.
         fp32_difference: of FP32 composites, in 1/255: rounding can go either way at a half.
         fp16_error: of FP16 outputs, how many times the error of rounded weights alone; each layer rounds its sum, its
             ratio and their product besides its weights, which makes two to four in networks of partial convolution and

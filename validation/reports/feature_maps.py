@@ -66,12 +66,7 @@ def write_gates(bundle: Bundle, patterns: Sequence[str], images: Path | None = N
         UsageError: if nothing is called so, saying what there is.
         BundleError: if the bundle has no model to look into, or none that takes images.
     """
-    model = _open(bundle)
-    there = find_shown(model)
-    chosen = [shown for shown in there if any(fnmatch.fnmatchcase(shown.name, pattern) for pattern in patterns)]
-    if not chosen:
-        names = ", ".join(shown.name for shown in there) or "no gates and no mask planes"
-        raise UsageError(f"--gates {' '.join(patterns)}: {bundle.path} has {names}")
+    model, chosen = choose_gates(bundle, patterns)
     image, hole = _subject(bundle, images, seed)
     values = _evaluate(model, chosen, image, hole)
     parts = [("input", np.where(hole[..., None], 128, image)), ("mask", hole * 255), ("result", values["composite"])]
@@ -83,6 +78,17 @@ def write_gates(bundle: Bundle, patterns: Sequence[str], images: Path | None = N
         _figure([*parts, *_planes(shown, values[shown.value])]).save(path)
         written.append(path)
     return written
+
+
+def choose_gates(bundle: Bundle, patterns: Sequence[str]) -> tuple[ir.Model, list[Shown]]:
+    """The model to look into, and what of it is to be shown; errors as `write_gates`."""
+    model = _open(bundle)
+    there = find_shown(model)
+    chosen = [shown for shown in there if any(fnmatch.fnmatchcase(shown.name, pattern) for pattern in patterns)]
+    if not chosen:
+        names = ", ".join(shown.name for shown in there) or "no gates and no mask planes"
+        raise UsageError(f"--gates {' '.join(patterns)}: {bundle.path} has {names}")
+    return model, chosen
 
 
 def find_shown(model: ir.Model) -> list[Shown]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..judging.comparison import ComparedImage
 from ..judging.findings import CandidateReport, ValidationReport
-from ..judging.stored import PAGES, store
+from ..judging.stored import PAGES
 from .charts import error_chart, latency_chart
 
 TEMPLATES = Path(__file__).parent
@@ -29,11 +29,14 @@ MAGNIFIED = 20
 LARGEST_IMAGE = 512
 """Pixels of an image's longer side; larger ones are cut to the part that differs most."""
 
+HOLE_GREY = 128
+"""Level of the holes in the image that was given: neither of the mask's two."""
+
 SYMBOLS = {"pass": "✔", "fail": "✘", "not run": "○"}
 
 
-def write_report(report: ValidationReport) -> tuple[Path, Path]:
-    """Write both files into the bundle's `reports/`; their paths."""
+def render_pages(report: ValidationReport) -> dict[str, bytes]:
+    """Both pages by the names of their files."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=lambda name: bool(name and "html" in name), trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
@@ -49,7 +52,7 @@ def write_report(report: ValidationReport) -> tuple[Path, Path]:
         charts["latency"] = Markup(latency_chart(report.extras["latency"]))
     html = environment.get_template("report.html.jinja").render(content, strips=strips, charts=charts)
     markdown = environment.get_template("report.md.jinja").render(content)
-    return store(report.bundle, PAGES[0], html), store(report.bundle, PAGES[1], markdown)
+    return dict(zip(PAGES, (html.encode(), markdown.encode()), strict=True))
 
 
 def number(value: float | int | None) -> str:
@@ -88,8 +91,8 @@ def _strip(compared: ComparedImage) -> dict[str, Any]:
     )
     difference = np.abs(found.astype(np.int64) - expected)
     images = {
-        "input": np.where(hole[..., None], np.uint8(255), image),
-        "mask (black = hole)": np.where(hole, np.uint8(0), np.uint8(255)),
+        "input (hole grey)": np.where(hole[..., None], np.uint8(HOLE_GREY), image),
+        "mask (white = hole)": np.where(hole, np.uint8(255), np.uint8(0)),
         "PyTorch": expected,
         "candidate": found,
         f"difference x{MAGNIFIED}": np.minimum(difference * MAGNIFIED, 255).astype(np.uint8),

@@ -234,9 +234,6 @@ class Driver:
     def __init__(self, machine: Machine):
         self.machine = machine
 
-    def cuInit(self, flags: int) -> tuple[int]:  # noqa: N802 - the driver's name
-        return (0,)
-
     def cuDriverGetVersion(self) -> tuple[int, int]:  # noqa: N802 - the driver's name
         self.machine.called("cuDriverGetVersion")
         return 0, self.machine.driver_version

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.mutations.changes import swap_colours
+from benchmarks.mutations.graph_edits import rewrite
 from inpaintrt.runtime import Bundle
 from inpaintrt.validation import validate
 from inpaintrt.validation.cases.job import open_job
 from inpaintrt.validation.judging.findings import ValidationReport
-from inpaintrt.validation.judging.stored import plain_json
+from inpaintrt.validation.judging.stored import plain_json, store_all
 from inpaintrt.validation.latency.measure import measure_latency
-from inpaintrt.validation.reports.render import write_report
+from inpaintrt.validation.reports.render import render_pages
 from inpaintrt.validation.run import Extras
 from tests.conftest import copy_bundle
-from tests.validation.alterations import rewrite, swap_colours
 
 PHONE = 390
 """Width of a common phone in CSS pixels."""
@@ -33,7 +34,7 @@ def failed(shared_bundle: Bundle, checkpoint: Path, tmp_path_factory: pytest.Tem
     report = validate(bundle.path, tolerances=["psnr=45"], extras=Extras(drift=True))
     with open_job(bundle.path) as job:
         report.extras["latency"] = plain_json(measure_latency(job, rounds=2, compiled=()))
-    write_report(report)
+    store_all(report.bundle, render_pages(report))
     return report
 
 

@@ -1,0 +1,183 @@
+"""Every candidate over the cases: PyTorch runs once for each batch, and all candidates are compared with that."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from inpaintrt.runtime.bundle import Bundle
+from inpaintrt.runtime.errors import BackendError, BundleError
+
+from ..candidates.parity import TORCH_FP16, Candidate, Runs, Values, find_candidates
+from ..cases.job import Job, OnProgress, Plan
+from .checks import LEAST_ERROR, Check, fp16_error, judge, verdict
+from .comparison import ComparedImage, WrongTensorError, compare
+from .findings import CandidateReport, ValidationReport, describe_check
+from .metrics import relative_l2, similarity
+from .provenance import check_provenance
+from .stored import environment
+from .tolerances import ChosenTolerances, Tolerances
+
+IMAGES_KEPT = 3
+"""Worst cases of each candidate that are kept to look at."""
+
+LEVELS = 8
+"""Differences of this many levels or more are counted together."""
+
+
+def run_job(job: Job, plan: Plan, tolerances: ChosenTolerances, on_progress: OnProgress) -> ValidationReport:
+    """Run and judge every candidate; nothing is written."""
+    report = ValidationReport(
+        bundle=job.bundle,
+        candidates=_run_all(job, plan, tolerances.limits, on_progress),
+        tolerances=tolerances,
+        seed=plan.seed,
+        images=plan.words,
+        environment=environment(),
+    )
+    provenance: dict[str, list[Check]] = {}
+    artifacts = {artifact.path: artifact for artifact in job.bundle.artifacts}
+    for candidate in sorted(report.candidates, key=lambda candidate: candidate.precision, reverse=True):  # fp32 first
+        if candidate.artifact and candidate.artifact not in provenance:
+            fp32_failed = any(each.precision == "fp32" and each.result == "fail" for each in report.candidates)
+            artifact = artifacts[candidate.artifact]
+            provenance[candidate.artifact] = check_provenance(job.bundle, artifact, fp32_failed)
+        own = provenance[candidate.artifact] if candidate.artifact else []
+        _judge(candidate, own, job.bundle, tolerances.limits, plan.cases)
+    return report
+
+
+def _run_all(job: Job, plan: Plan, limits: Tolerances, on_progress: OnProgress) -> list[CandidateReport]:
+    """Run PyTorch once for each batch, and every candidate on it."""
+    reports: list[CandidateReport] = []
+    running: list[tuple[Candidate, CandidateReport, Runs]] = []
+    for candidate in find_candidates(job.bundle, job.reference):
+        report, runner = _start(candidate)
+        reports.append(report)
+        if runner is not None:
+            running.append((candidate, report, runner))
+    for number, batch in enumerate(plan.batches):
+        on_progress("comparing with PyTorch on the mask corpus", number / len(plan.batches))
+        expected = job.reference.run(batch)
+        if number == 0:
+            job.reference.refuse_randomness(expected)
+        for entry in list(running):
+            candidate, report, runner = entry
+            if not report.judged and number not in plan.for_comparison:
+                continue
+            try:
+                values = runner(expected)
+                if number == 0 and report.judged:
+                    report.checks.append(_same_again(values, runner(expected), batch.names[0]))
+                _collect(report, compare(candidate, values, expected, job.reference, limits, report.cases))
+            except BundleError:
+                raise
+            except Exception as error:  # a candidate that breaks has failed; the others go on
+                what = f"{'' if isinstance(error, WrongTensorError) else 'broke: '}{_first_line(error)}"
+                report.reason = f"{what} (in {batch.names[0]})"
+                report.result = "fail" if report.judged else "not run"
+                running.remove(entry)
+    for report in reports:
+        _add_similarity(report)
+    return reports
+
+
+def _same_again(values: Values, again: Values, case: str) -> Check:
+    """A candidate that draws random numbers can be right by chance."""
+    worst = 0.0
+    for name, value in values.tensors.items():
+        other = again.tensors[name]
+        if value.dtype == np.uint8:
+            difference = np.abs(value.astype(np.int64) - other).max(initial=0) - 1  # rounding can go either way
+            worst = max(worst, float(difference) / 255)
+        elif not np.array_equal(value, other, equal_nan=True):
+            difference = relative_l2(np.nan_to_num(other), np.nan_to_num(value))
+            worst = max(worst, difference)
+    title = "the same result when run again, relative L2"
+    words = f"two runs on {case} differ: it draws random numbers, or keeps something from run to run"
+    return Check(title, "fail" if worst > LEAST_ERROR else "pass", worst, LEAST_ERROR, words if worst > 0 else "")
+
+
+def _add_similarity(report: CandidateReport) -> None:
+    """SSIM takes as long as a small network, so only what is looked at has it."""
+    for index, image in enumerate(report.worst):
+        in_hole, whole = similarity(image.found, image.expected, image.hole)
+        metrics = replace(image.metrics, ssim_hole=in_hole, ssim_image=whole)
+        report.cases[report.cases.index(image.metrics)] = metrics
+        report.worst[index] = replace(image, metrics=metrics)
+
+
+def _start(candidate: Candidate) -> tuple[CandidateReport, Runs | None]:
+    artifact = candidate.artifact
+    report = CandidateReport(
+        candidate.name, candidate.precision, artifact.path if artifact else None, artifact.sha256 if artifact else None,
+        judged=candidate.name != TORCH_FP16, errors=[0] * (LEVELS + 1),
+    )  # fmt: skip
+    try:
+        return report, candidate.open()
+    except BackendError as error:
+        report.reason = str(error)
+    except Exception as error:  # the artifact is there and unaltered but does not load: it fails
+        report.result, report.reason = "fail", f"does not load: {_first_line(error)}"
+    return report, None
+
+
+def _collect(report: CandidateReport, compared: Sequence[ComparedImage]) -> None:
+    """Keep the metrics of all cases, and the images of the worst."""
+    report.cases += [image.metrics for image in compared]
+    for image in compared:
+        levels = np.abs(image.found[image.hole].astype(np.int64) - image.expected[image.hole])
+        counts = np.bincount(np.minimum(levels, LEVELS).ravel(), minlength=LEVELS + 1)
+        report.errors = [int(before + now) for before, now in zip(report.errors, counts, strict=True)]
+    report.worst = sorted([*report.worst, *compared], key=_badness, reverse=True)[:IMAGES_KEPT]
+
+
+def _badness(image: ComparedImage) -> tuple[bool, int, float]:
+    metrics = image.metrics
+    return metrics.finite is False, metrics.known_difference or 0, metrics.squared_error or 0.0
+
+
+def _judge(
+    candidate: CandidateReport, provenance: list[Check], bundle: Bundle, tolerances: Tolerances, cases: int
+) -> None:
+    candidate.checks = provenance + candidate.checks
+    has_mask = bundle.interface.updated_mask_output is not None
+    if not candidate.judged:
+        candidate.result = "not run" if candidate.reason else "pass"
+        cases = len(candidate.cases)
+    if candidate.cases:
+        candidate.checks += judge(candidate.cases, candidate.precision, tolerances, has_mask, cases)
+    if not candidate.judged:
+        return
+    failed = [check for check in candidate.checks if check.result == "fail"]
+    if candidate.cases and candidate.result != "fail":
+        candidate.result = verdict(candidate.checks)
+        candidate.hints = _hints(candidate, failed)
+        candidate.reason = "; ".join(candidate.hints + [describe_check(check) for check in failed])
+    elif failed:
+        candidate.result = "fail"
+        candidate.broke = candidate.reason
+        reasons = [describe_check(check) for check in failed]
+        candidate.reason = "; ".join([*reasons, candidate.reason] if candidate.reason else reasons)
+
+
+def _hints(candidate: CandidateReport, failed: Sequence[Check]) -> list[str]:
+    """What the differences look like, and where FP16 underflows; for a candidate that failed."""
+    if not failed:
+        return []
+    seen = [case.resembles for case in candidate.cases if case.resembles]
+    first = {words: case.case for case in reversed(candidate.cases) if (words := case.resembles)}
+    hints = [
+        f"{words} (first in {first[words]}{f', and in {seen.count(words) - 1} more' if seen.count(words) > 1 else ''})"
+        for words in dict.fromkeys(seen)
+    ][:2]
+    finite = all(case.finite is not False for case in candidate.cases)
+    worst = max(candidate.cases, key=fp16_error)
+    if finite and worst.underflow_at:
+        hints.append(f"FP16 underflows where it matters, first at {worst.underflow_at} (in {worst.case})")
+    return hints
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
