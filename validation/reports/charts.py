@@ -56,6 +56,34 @@ def latency_chart(latency: dict[str, Any]) -> str:
     return _svg(figure, "Latency against the baselines")
 
 
+def roofline_chart(roofline: dict[str, Any]) -> str:
+    """Each kernel of a plan by its operations a byte and, as estimated, a second, below the limits of a GPU; SVG."""
+    points = [point for point in roofline["points"] if point["operations"]]
+    figure, (axis,) = _figure(1, 3.0, 1)
+    intensities = [point["intensity"] for point in points]
+    edges = [min([0.1, *intensities]), max([1e4, *intensities])]
+    for number, name in enumerate(("fp16", "fp32")):
+        limits = [(x, min(roofline["bandwidth"] * x, roofline[name])) for x in
+                  (edges[0], roofline[name] / roofline["bandwidth"], edges[1])]  # fmt: skip
+        style = "-" if name == "fp16" else "--"
+        axis.plot(*zip(*limits, strict=True), style, color=COLOURS[number], label=f"limit, {name}")
+    for number, bound in enumerate(("compute", "memory", "launch")):
+        chosen = [point for point in points if point["bound"] == bound]
+        if chosen:
+            axis.scatter(
+                [point["intensity"] for point in chosen], [point["operations_per_second"] for point in chosen],
+                s=[max(4.0, 400 * point["seconds"] / roofline["seconds"]) for point in chosen],
+                color=COLOURS[2 + number], marker="os^"[number], label=f"bound by {bound}", alpha=0.8,
+            )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("operations a byte")
+    axis.set_ylabel("operations a second", fontsize=8)
+    axis.legend(fontsize=7, frameon=False)
+    axis.set_title(f"{roofline['gpu']}: {roofline['note']}", loc="left", fontsize=9)
+    return _svg(figure, f"Roofline of {roofline['gpu']}, {roofline['note']}")
+
+
 def _figure(rows: int, row_height: float, panels: int) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure  # only where a chart is drawn; no display is needed
 

@@ -19,7 +19,8 @@ from PIL import Image
 from ..judging.comparison import ComparedImage
 from ..judging.findings import CandidateReport, ValidationReport
 from ..judging.stored import PAGES
-from .charts import error_chart, latency_chart
+from .charts import error_chart, latency_chart, roofline_chart
+from .kernel_plans import kernel_plans
 
 TEMPLATES = Path(__file__).parent
 
@@ -47,9 +48,13 @@ def render_pages(report: ValidationReport) -> dict[str, bytes]:
         "loosened": report.tolerances.limits.loosened(), "counts": _counts(report), "magnified": MAGNIFIED,
     }  # fmt: skip
     strips = {candidate.name: [_strip(image) for image in candidate.worst] for candidate in report.candidates}
-    charts = {"errors": Markup(error_chart(_shown(report))), "latency": None}
+    charts: dict[str, Any] = {"errors": Markup(error_chart(_shown(report))), "latency": None}
     if "latency" in report.extras:
         charts["latency"] = Markup(latency_chart(report.extras["latency"]))
+    content["plans"] = kernel_plans(report.bundle)
+    charts["plans"] = [
+        Markup(roofline_chart(plan["roofline"])) if plan["roofline"] else "" for plan in content["plans"]
+    ]
     html = environment.get_template("report.html.jinja").render(content, strips=strips, charts=charts)
     markdown = environment.get_template("report.md.jinja").render(content)
     return dict(zip(PAGES, (html.encode(), markdown.encode()), strict=True))

@@ -1,5 +1,6 @@
 """PyTorch as a baseline: the modes, the arithmetic of each, and its copies; the GPU is a stand-in."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_a_mode_computes_what_the_network_does(deployed: ImageNetwork, inputs: A
 
 
 def test_half_is_of_a_copy_and_really_half(deployed: ImageNetwork, inputs: Any) -> None:
-    module = torch_runner._Deployed(__import__("copy").deepcopy(deployed), "image", half=True)
+    module = torch_runner._Deployed(copy.deepcopy(deployed), "image", half=True)
     assert {each.dtype for each in module.network.tensor_network.parameters()} == {torch.float16}
     with torch.no_grad():
         (composite,) = module(*(torch.from_numpy(each) for each in inputs.values()))

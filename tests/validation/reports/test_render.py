@@ -18,6 +18,7 @@ from inpaintrt.validation.cases.job import open_job
 from inpaintrt.validation.judging.findings import ValidationReport
 from inpaintrt.validation.judging.stored import plain_json, store_all
 from inpaintrt.validation.latency.measure import measure_latency
+from inpaintrt.validation.reports.charts import roofline_chart
 from inpaintrt.validation.reports.render import render_pages
 from inpaintrt.validation.run import Extras
 from tests.conftest import copy_bundle
@@ -131,3 +132,18 @@ def test_the_page_is_drawn_and_printed(browser: str, failed: ValidationReport, t
     assert 0.5 < (pixels > 250).all(axis=2).mean() < 0.99  # paper, and something on it
     browse(browser, tmp_path, f"--print-to-pdf={tmp_path / 'page.pdf'}", address)
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_roofline_shows_kernels_below_the_limits() -> None:
+    kernel = {"operations": 10**9, "intensity": 100.0, "seconds": 1e-5, "operations_per_second": 1e14}
+    kernels = [kernel | {"bound": bound} for bound in ("compute", "launch", "memory")]
+    kernels[2]["operations"] = 0
+    roofline = {
+        "gpu": "RTX 4090", "note": "estimate, not measured", "fp16": 165e12, "fp32": 82e12, "bandwidth": 1e12,
+        "seconds": 2e-5, "points": kernels,
+    }  # fmt: skip
+    drawing = roofline_chart(roofline)
+    assert drawing.startswith("<svg")
+    for words in ("RTX 4090: estimate, not measured", "limit, fp16", "bound by compute", "bound by launch"):
+        assert words in drawing
+    assert "bound by memory" not in drawing  # what multiplies nothing has no place on the chart
