@@ -84,9 +84,4 @@ def actors(ray: Any, workers: int, cpus: int, gpus: float) -> dict[str, Any]:
         "compute": ray.data.ActorPoolStrategy(size=workers),
         "num_cpus": cpus,
         "num_gpus": gpus,
-        "ray_remote_args_fn": lambda: {"max_restarts": -1, "max_task_retries": RETRIES},
     }
-
-
-RETRIES = 8
-"""Of what a dead worker was at: an image that kills its worker must not do so for ever."""

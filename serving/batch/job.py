@@ -174,7 +174,7 @@ def _run(
         left -= {row["name"] for row in rows}
         _take(manifest, result, rows)
         progress(result.filled + result.failed, total)
-    _take(manifest, result, [_failure(name, "its worker died each time it was tried") for name in sorted(left)])
+    _take(manifest, result, [_failure(name, "Ray gave up on it; run the job again") for name in sorted(left)])
 
 
 def _filled(
@@ -200,8 +200,12 @@ def _filled(
         fn_constructor_kwargs=worker,
         **actors(ray, options.workers, options.cpus_per_worker, options.gpus_per_worker),
     )
-    for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield table.to_pylist()
+    try:
+        for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+            yield table.to_pylist()
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise BackendError(f"Ray stopped the job: {reason}; run it again, what is done stays") from None
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,16 @@ def give_nodes_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(services, "get_node", ask_patiently)
 
 
+def node_arguments() -> dict[str, int]:
+    """Of one node; it waits at most 15 s for helpers that choose their ports themselves, so they are given theirs."""
+    kinds = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in kinds]
+    ports = {kind: int(opened.getsockname()[1]) for kind, opened in zip(kinds, sockets, strict=True)}
+    for opened in sockets:
+        opened.close()
+    return {"num_cpus": 1, "object_store_memory": STORE, **ports}
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     import ray
@@ -56,10 +67,10 @@ def cluster() -> Iterator[Any]:
     patch.setenv("RAY_agent_register_timeout_ms", str(1000 * NODE_START))
     cluster = Cluster(
         initialize_head=True, connect=True,
-        head_node_args={"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False},
+        head_node_args={"include_dashboard": False} | node_arguments(),
     )  # fmt: skip
     for _ in range(2):
-        cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        cluster.add_node(**node_arguments())
     cluster.wait_for_nodes()
     yield cluster
     ray.shutdown()
@@ -110,7 +121,7 @@ def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
             events.pop(0)[1]()
 
     result = run_batch(dynamic_bundle.path, images, masks, output, BatchOptions(workers=3, device="cpu"), progress)
-    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    cluster.add_node(**node_arguments())
     assert events == [], "both were killed"
     assert (result.filled, result.failed, result.done_before) == (count, 1, 0)
     assert "cut.png: is damaged" in result.errors["cut"]
