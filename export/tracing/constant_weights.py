@@ -23,8 +23,8 @@ from .devices import OnCpu
 
 PLAIN: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
-SIGNS = (".data", "setattr(")
-"""What the source of a class holds that assigns to weights in `forward`."""
+SPOILT = 0.5
+"""What weights are multiplied by to see which of them a call computes again; a power of two rounds nothing."""
 
 SAMPLE = 64
 """Least height and width of the image the network is called with."""
@@ -39,29 +39,27 @@ def freeze(network: nn.Module, interface: Interface) -> nn.Module:
     Raises:
         NetworkError: naming the class and its source, if the network still gives something else with constant weights.
     """
-    kinds = {type(module) for module in network.modules()}  # to read the source of each class takes a while
-    if not any(map(_has_library_norm, network.modules())) and not any(map(_may_rewrite, kinds)):
-        return network
     _detach_computed_weights(network)
-    frozen = copy.deepcopy(network)
+    try:
+        frozen = copy.deepcopy(network)
+    except Exception:  # it cannot be copied; then the tracer shows what it computes
+        return network
     frozen.eval()
     for module in frozen.modules():
         _remove_library_norms(module)
     size = -(-SAMPLE // interface.size_multiple) * interface.size_multiple
-    sample = [torch.rand(1, 3, size, size), torch.zeros(1, interface.mask_channels, size, size)]
+    generator = torch.Generator().manual_seed(0)
+    sample = [torch.rand(1, 3, size, size, generator=generator), torch.zeros(1, interface.mask_channels, size, size)]
     if interface.sketch:
         sample.append(torch.zeros(1, 1, size, size))
-    layers = [module for module in frozen.modules() if isinstance(module, PLAIN)]
-    before = [_weight(layer) for layer in layers]
+    # Taking a parametrization off a copy would take it off the original's class.
+    rewritten = [layer for layer in frozen.modules() if isinstance(layer, PLAIN) and parametrize.is_parametrized(layer)]
+    rewritten += _computed_by_a_call(frozen, sample)
+    if not rewritten and not any(map(_has_library_norm, network.modules())):
+        return network
     first, second = _call(frozen, sample), _call(frozen, sample)
     if first is None or second is None:
         return frozen  # it cannot be called with this sample; what the tracer says of it is shown
-    rewritten = [
-        layer
-        for layer, weight in zip(layers, before, strict=True)
-        # Taking a parametrization off a copy would take it off the original's class.
-        if parametrize.is_parametrized(layer) or not _is_same(weight, _weight(layer))
-    ]
     for layer in rewritten:
         frozen = _replace_rewriter(frozen, layer)
     found = _call(frozen, sample)
@@ -95,24 +93,44 @@ def _remove_library_norms(module: nn.Module) -> None:
             remove_weight_norm(module, hook.name)
 
 
-def _may_rewrite(kind: type[nn.Module]) -> bool:
-    if kind.__module__.startswith("torch."):
-        return False
-    try:
-        source = inspect.getsource(kind)
-    except (OSError, TypeError):
-        return False
-    return any(sign in source for sign in SIGNS)
+def _computed_by_a_call(network: nn.Module, sample: Sequence[Tensor]) -> list[nn.Module]:
+    """Layers whose weights a call of `network` computes: one that was spoilt before is another tensor or number after.
+
+    So a network is not mistaken that was called before and has its weights in place. They are put back.
+    """
+    layers = [m for m in network.modules() if isinstance(m, PLAIN) and not parametrize.is_parametrized(m)]
+    before = {layer: getattr(layer, "weight", None) for layer in layers}
+    kept = {id(weight): (weight, weight.detach().clone()) for weight in before.values() if isinstance(weight, Tensor)}
+    for tensor, numbers in kept.values():
+        tensor.data = numbers * SPOILT
+    spoilt = {key: tensor.data for key, (tensor, _) in kept.items()}
+    copies = {key: numbers.clone() for key, numbers in spoilt.items()}
+    _call(network, sample)
+    computed = []
+    for layer, weight in before.items():
+        after, key = getattr(layer, "weight", None), id(weight)
+        is_same = after is weight and (weight is None or weight.data.data_ptr() == spoilt[key].data_ptr())
+        if not is_same or (weight is not None and not torch.equal(weight.data, copies[key])):
+            computed.append(layer)
+    for tensor, numbers in kept.values():
+        tensor.data = numbers
+    return computed
 
 
-def _weight(layer: nn.Module) -> Tensor | None:
-    """A copy of a layer's weight, if it has one before it is called."""
+def _is_only_a_wrapper(parent: nn.Module, layer: nn.Module) -> bool:
+    """Whether a module with one layer inside does nothing but call it, with the weight it has computed for it."""
     weight = getattr(layer, "weight", None)
-    return weight.detach().clone() if isinstance(weight, Tensor) else None
-
-
-def _is_same(before: Tensor | None, after: Tensor | None) -> bool:
-    return before is not None and after is not None and torch.equal(before, after)
+    if type(parent).__module__.startswith("torch.") or not isinstance(weight, Tensor):
+        return False
+    channels = (
+        weight.shape[0] if isinstance(layer, nn.ConvTranspose2d) else weight.shape[1] * getattr(layer, "groups", 1)
+    )
+    generator = torch.Generator().manual_seed(0)
+    size = (1, channels) if isinstance(layer, nn.Linear) else (1, channels, SAMPLE, SAMPLE)
+    given = [torch.rand(size, generator=generator)]
+    wrapped, plain = _call(parent, given), _call(_plain(layer), given)
+    same = wrapped is not None and plain is not None and wrapped.shape == plain.shape
+    return same and not _differs(wrapped, plain)
 
 
 def _call(network: nn.Module, sample: Sequence[Tensor]) -> Any:
@@ -135,7 +153,7 @@ def _replace_rewriter(network: nn.Module, module: nn.Module) -> nn.Module:
     target = module
     if type(module).forward in [kind.forward for kind in PLAIN]:
         for parent in network.modules():
-            if list(parent.children()) == [module] and _may_rewrite(type(parent)):
+            if list(parent.children()) == [module] and _is_only_a_wrapper(parent, module):
                 target = parent
     plain = _plain(module)
     if target is network:

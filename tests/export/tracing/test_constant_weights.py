@@ -92,6 +92,32 @@ def test_normalised_weights_become_constants(tmp_path: Path, name: str) -> None:
     assert relative_error(bundle, network, (32, 32), 1) < 100 * FP32  # its own call does one more iteration
 
 
+@pytest.mark.parametrize("name", ["a wrapper", "a convolution of its own"])
+def test_weights_are_found_in_a_network_that_was_called_before(name: str) -> None:
+    """Its weights are in place, and one more call changes nothing."""
+    network = one_layer(NORMALISING[name])
+    image, mask = tensors(64)
+    for _ in range(3):
+        expected = network(image, mask)
+    frozen = freeze(network, Interface())
+    assert frozen is not network
+    assert {type(module) for module in frozen.modules()} >= {nn.Conv2d}
+    assert not any(isinstance(module, Normalised | NormalisedConvolution) for module in frozen.modules())
+    assert relative(frozen(image, mask).detach().numpy(), expected.detach()) < 100 * FP32
+
+
+def test_a_layer_with_more_than_a_convolution_is_no_wrapper() -> None:
+    class Activated(Normalised):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(super().forward(x)) - 1
+
+    network = one_layer(lambda: Activated(nn.Conv2d(4, 3, 3, padding=1)))
+    image, mask = tensors(64)
+    with pytest.raises(NetworkError, match="something rewrites its weights in forward"):
+        freeze(network, Interface())
+    assert torch.isfinite(network(image, mask)).all()
+
+
 def test_a_weight_that_differs_at_each_call_is_refused_by_name(tmp_path: Path) -> None:
     network = one_layer(Mutating)
     with pytest.raises(NetworkError, match=r"Conv2d .*: something rewrites its weights in forward"):
