@@ -60,6 +60,8 @@ def _separate(graph: ir.Graph, node: ir.Node, sizes: list[int]) -> None:
         if bias is not None:
             inputs.append(add_constant(graph, f"{name}_part_bias", bias[end - size : end]))
         own = ir.node("Conv", inputs, dict(node.attributes), num_outputs=1)
-        own.outputs[0].type, own.outputs[0].shape, own.outputs[0].name = part.type, part.shape, f"{part.name}_own"
+        # The part's own name, by which the report on rounding finds what may stay FP32.
+        own.outputs[0].type, own.outputs[0].shape, own.outputs[0].name = part.type, part.shape, part.name
+        part.name = f"{part.name}_split"
         graph.insert_before(node, own)
         ir.convenience.replace_all_uses_with(part, own.outputs[0])
