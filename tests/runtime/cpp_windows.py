@@ -123,6 +123,7 @@ def write_launcher() -> Path:
     launcher = WORK / "wine.sh"
     launcher.write_text(f"""#!/bin/sh
 export WINEPREFIX='{prefix}' WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml= DISPLAY=
+export LC_ALL=C.UTF-8  # in another locale Wine cannot name files of this machine in Japanese
 export LD_LIBRARY_PATH='{PACKAGES}/usr/lib/x86_64-linux-gnu'
 exec '{wine}' "$@"
 """)
