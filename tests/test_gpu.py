@@ -2,18 +2,27 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from inpaintrt.engines import build_engines
 from inpaintrt.runtime import Bundle, Inpainter
-from inpaintrt.runtime.backends.gpu import local_target
+from inpaintrt.runtime.backends import choice, engine
+from inpaintrt.runtime.backends.gpu import device_count, local_target
+from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend
 from inpaintrt.runtime.errors import BackendError, EngineBuildError
+from inpaintrt.runtime.frame_filling import FrameFiller
 from inpaintrt.validation import validate
 from tests.conftest import random_picture
 
 from .runtime import c_interface, cpp_build
+from .runtime.backends.stand_in_gpu import Machine
+from .runtime.backends.stand_in_library import Context, Library
+from .runtime.conftest import engine_bundle
+
+__all__ = ["engine_bundle"]
 
 
 @pytest.fixture
@@ -58,3 +67,108 @@ def test_the_cpp_runtime_gives_the_same_bytes(bundle: Bundle, target: str, backe
         for seed in range(5):  # warm-up, capture, launches
             image, hole = random_picture(50, 61, seed)
             assert (python(image, hole) == cpp(image, hole)).all()
+
+
+class CopyingContext(Context):
+    """Its network copies the image to the composite, on the real driver."""
+
+    def execute_async_v3(self, stream: int) -> bool:
+        from cuda.bindings import driver
+
+        self.machine.called("Context.execute_async_v3")
+        size = int(np.prod(self.shapes["image"]))
+        status, *_ = driver.cuMemcpyDtoDAsync(self.addresses["composite"], self.addresses["image"], size, stream)
+        return int(status) == 0
+
+
+class CopyingLibrary(Library):
+    """A library without a network of its own, for a GPU where TensorRT is not installed."""
+
+    capturable = True
+
+    def _context(self, strategy_or_config: Any) -> Context:
+        return CopyingContext(self)
+
+
+@pytest.fixture
+def copying(target: str, monkeypatch: pytest.MonkeyPatch) -> CopyingLibrary:
+    """The GPU backend on the real driver, with `CopyingLibrary` in place of TensorRT."""
+    library = CopyingLibrary(Machine())
+    library.capturable = True
+    monkeypatch.setattr(engine, "load_library", lambda _: library)
+    monkeypatch.setattr(choice, "load_library", lambda _: library)
+    return library
+
+
+def engine_for(engine_bundle: Bundle, device_id: int = 0) -> TensorRTBackend:
+    return TensorRTBackend(engine_bundle, engine_bundle.artifacts[0], device_id)
+
+
+def image_of(side: int, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    return {"image": image, "mask": np.ones((2, side, side), np.uint8)}
+
+
+def test_copies_capture_replay_and_eviction_on_the_real_driver(engine_bundle: Bundle, copying: CopyingLibrary) -> None:
+    backend = engine_for(engine_bundle)
+    for seed in range(5):
+        for side in (8, 16, 24, 32, 40, 48):  # more than are kept
+            given = image_of(side, seed)
+            for _ in range(3):  # plain, captured, replayed
+                assert (backend.run(given) == given["image"]).all()
+    assert backend.memory.activations == 2 * 48 * 48 * 3
+    backend.close()
+
+
+@pytest.mark.parametrize("way", ["refused", "invalidated"])
+def test_a_capture_that_fails_on_the_real_driver(
+    engine_bundle: Bundle, copying: CopyingLibrary, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A synchronisation invalidates a capture; `cuda-core` then raises when it ends."""
+    backend, given = engine_for(engine_bundle), image_of(16, 0)
+    backend.run(given)
+    execute = CopyingContext.execute_async_v3
+
+    def spoilt(self: CopyingContext, stream: int) -> bool:
+        from cuda.bindings import driver
+
+        status, state = driver.cuStreamIsCapturing(stream)
+        if int(status) == 0 and int(state) != 0:
+            if way == "refused":
+                return False
+            driver.cuStreamSynchronize(stream)
+        return execute(self, stream)
+
+    monkeypatch.setattr(CopyingContext, "execute_async_v3", spoilt)
+    for seed in range(4):
+        given = image_of(16, seed)
+        assert (backend.run(given) == given["image"]).all()
+    backend.close()
+
+
+def test_threads_close_and_every_gpu_on_the_real_driver(engine_bundle: Bundle, copying: CopyingLibrary) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    for device_id in range(device_count()):
+        backend = engine_for(engine_bundle, device_id)
+        inputs = [image_of(16 + 8 * (seed % 3), seed) for seed in range(30)]
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(backend.run, inputs))
+            pool.submit(backend.close).result()  # from another thread
+        assert all((result == given["image"]).all() for result, given in zip(found, inputs, strict=True))
+
+
+def test_frames_of_torch_on_the_real_driver(engine_bundle: Bundle, copying: CopyingLibrary) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a torch with CUDA")
+    filler = FrameFiller(engine_for(engine_bundle), engine_bundle.interface)
+    for side, stream in ((16, None), (24, torch.cuda.Stream()), (100, None)):  # the last one in windows
+        image = torch.randint(0, 256, (side, side, 3), dtype=torch.uint8, device="cuda")
+        mask = torch.ones((side, side), dtype=torch.uint8, device="cuda")
+        torch.cuda.synchronize()
+        with torch.cuda.stream(stream):
+            result = filler.fill({"image": image, "mask": mask}, None, stream)
+            assert (torch.from_dlpack(result) == image).all()

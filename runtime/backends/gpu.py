@@ -37,6 +37,8 @@ def open_device(device_id: int = 0) -> Any:
         from cuda.core import Device  # only on the way to a GPU
 
         check_driver()
+        if int(driver().cuInit(0)[0]) != 0:
+            raise RuntimeError(f"cuInit says {driver().cuInit(0)[0]!s}")
         count = len(Device.get_all_devices())
         device = Device(device_id) if device_id < count else None
         if device is not None:

@@ -8,7 +8,9 @@ import pytest
 from inpaintrt.runtime.backends import choice, engine as engines, gpu
 from inpaintrt.runtime.bundle import Artifact, Bundle, DeployedInterface, Profile, commit, describe_file, lock, stage
 
-from .backends.stand_ins import STREAMS, Buffer, Device, FrameDriver, Library, Machine
+from .backends.stand_in_frames import FrameDriver
+from .backends.stand_in_gpu import STREAMS, Buffer, Device, Machine
+from .backends.stand_in_library import Library
 
 
 @pytest.fixture

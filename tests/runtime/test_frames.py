@@ -8,7 +8,9 @@ import pytest
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import BackendError, ImageError
 
-from .backends.stand_ins import GpuArray, Library, Machine, Stream, View
+from .backends.stand_in_frames import GpuArray, View
+from .backends.stand_in_gpu import Machine, Stream
+from .backends.stand_in_library import Library
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,11 @@
 """The TensorRT backend without a GPU, on stand-ins for driver, `cuda-core` and libraries.
 
 What runs on a GPU is proven by `test_gpu.py` only; here are the order of work on its streams, its memory, its graphs,
-every failure of every call, and that every attribute it uses exists in the installed libraries.
+and that every attribute it uses exists in the installed libraries.
 """
 
-import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,38 +15,15 @@ import pytest
 from inpaintrt.runtime import Inpainter
 from inpaintrt.runtime.backends import choice, gpu
 from inpaintrt.runtime.backends.memory import Memory
-from inpaintrt.runtime.backends.slots import SHAPES_KEPT
-from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend
 from inpaintrt.runtime.bundle import Bundle
 from inpaintrt.runtime.errors import BackendError
 
 from ..conftest import artifact
-from .stand_ins import Library, Machine
+from .calls import check, feed, filled, open_backend, pair
+from .stand_in_gpu import Machine
+from .stand_in_library import Library
 
 BEST = 16 * 16 * 3
-
-
-def open_backend(engine_bundle: Bundle, backend: str = "tensorrt") -> TensorRTBackend:
-    return TensorRTBackend(engine_bundle, artifact(backend))
-
-
-def pair(side: int, seed: int = 0, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-    return image, rng.integers(0, 2, (count, side, side), dtype=np.uint8)
-
-
-def feed(side: int, seed: int = 0) -> dict[str, np.ndarray]:
-    return dict(zip(("image", "mask"), pair(side, seed), strict=True))
-
-
-def filled(inputs: dict[str, np.ndarray]) -> np.ndarray:
-    return np.where(inputs["mask"][..., None] != 0, 255 - inputs["image"], inputs["image"])
-
-
-def check(backend: TensorRTBackend, side: int, seed: int) -> None:
-    inputs = feed(side, seed)
-    assert (backend.run(inputs) == filled(inputs)).all()
 
 
 @pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
@@ -117,76 +92,6 @@ def test_tensorrt_rtx_uses_its_own_graphs_and_compiles_at_once(
     assert library.config.dynamic_shapes_kernel_specialization_strategy == "eager"
     assert "GraphBuilder.begin_building" not in machine.calls
     runner.close()
-
-
-@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
-def test_all_shapes_share_one_pool_of_the_largest(
-    engine_bundle: Bundle, library: Library, machine: Machine, backend: str
-) -> None:
-    library.capturable = True
-    runner = open_backend(engine_bundle, backend)
-    assert library.strategies[0] == "user managed"
-    assert runner.memory == Memory(BEST, BEST * 7 // 3, BEST * 7 // 3)
-    for side in (16, 32, 64, 16):  # the pool moves, and what was captured with the old one goes
-        for seed in range(3):
-            check(runner, side, seed)
-    assert runner.memory.activations == 64 * 64 * 3
-    assert len([each for each in machine.opened if each.kind == "Buffer" and not each.closed]) == 3 * 3 + 1
-    runner.close()
-
-
-def test_old_shapes_are_freed(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
-    runner = open_backend(engine_bundle)
-    for side in range(16, 16 + SHAPES_KEPT + 2):
-        check(runner, side, 0)
-    assert len([each for each in machine.opened if each.kind == "PinnedBuffer" and not each.closed]) == 3 * SHAPES_KEPT
-    check(runner, 16, 1)
-    runner.close()
-    assert machine.left_open() == []
-
-
-def test_an_image_is_written_once_into_pinned_memory_and_read_once(
-    engine_bundle: Bundle, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    image, mask = pair(16, count=4)
-    mask[:, 0, 0] = 1
-    made: list[str] = []
-
-    def noted(name: str, array: np.ndarray) -> np.ndarray:
-        if array.nbytes >= image.nbytes:
-            made.append(name)
-        return array
-
-    for name in ("zeros", "ones", "full", "array", "ascontiguousarray", "copy"):
-        function = getattr(np, name)
-        monkeypatch.setattr(np, name, lambda *a, name=name, f=function, **k: noted(name, f(*a, **k)))
-    with Inpainter(engine_bundle.path, "cuda") as inpaint:
-        made.clear()
-        result = inpaint(image, mask)
-    assert (result == filled({"image": image, "mask": mask})).all()
-    assert made == ["array"]  # the result; the inputs went into pinned memory as they were
-
-
-@pytest.mark.parametrize("sides", [(9, 20), (20, 9), (16, 24), (9, 9)])
-def test_padding_counts_as_hole_whatever_was_there_before(
-    engine_bundle: Bundle, library: Library, sides: tuple[int, int]
-) -> None:
-    backend = open_backend(engine_bundle)
-    seen: list[np.ndarray] = []
-    with Inpainter(engine_bundle.path, "cuda") as inpaint:
-        for seed in range(2):
-            image, mask = (array[0, : sides[0], : sides[1]] for array in pair(24, seed))
-            assert (inpaint(image, mask) == filled({"image": image, "mask": mask})).all()
-            slot = next(iter(inpaint._backend._slots._of.values()))[-1]  # type: ignore[attr-defined]
-            seen += [slot.bindings["mask"].array]
-            check(backend, 24, seed)
-    for size in (sides, (24, 24), sides):
-        image, mask = (array[:, : size[0], : size[1]] for array in pair(24))
-        backend.run({"image": image, "mask": mask}, (1, 24, 24))
-        binding = backend._slots._of[1, 24, 24, 3][0].bindings
-        assert binding["mask"].array[0, size[0] :].all()
-        assert binding["mask"].array[0, :, size[1] :].all()
-        assert not binding["image"].array[0, size[0] :].any()
 
 
 def test_threads_and_streams_get_their_own_images(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
@@ -303,83 +208,6 @@ def test_an_engine_for_another_gpu_of_that_capability_does_not_fit(engine_bundle
     assert choice.fitting_engines([other, mine], "tensorrt") == [mine]
 
 
-def session(
-    engine_bundle: Bundle, machine: Machine, backend: str, attempt: Callable[[Callable[[], Any]], None]
-) -> None:
-    """Opening, plain runs, a capture, replays, a larger shape, eviction and closing; each step through `attempt`."""
-    runners: list[TensorRTBackend] = []
-    attempt(lambda: runners.append(open_backend(engine_bundle, backend)))
-    if not runners:
-        return
-    for seed, side in enumerate((16, 16, 16, 32, 32, 16, 8, 24, 40, 16)):
-        attempt(lambda seed=seed, side=side: check(runners[0], side, seed))  # type: ignore[misc]
-    attempt(runners[0].close)
-    assert machine.left_open() == []
-    assert machine.context == "the caller's" or machine.calls[-1] == "cuCtxSetCurrent"
-
-
-def calls_of_a_session(backend: str) -> Iterator[tuple[str, str, int]]:
-    """Every call of every kind that `session` makes: known from the names, checked by the test below."""
-    once = ["cuCtxGetCurrent", "cuCtxSetCurrent", "Device.set_current", "Device.create_stream", "Device.create_event",
-            "Device.allocate", "LegacyPinnedMemoryResource.allocate", "Runtime", "Runtime.deserialize_cuda_engine",
-            "Engine.create_execution_context", "Context.set_input_shape", "Context.set_device_memory",
-            "Context.update_device_memory_size_for_shapes", "Context.execute_async_v3", "Buffer.copy_from",
-            "Buffer.copy_to", "Buffer.close", "PinnedBuffer.close", "Event.sync", "Event.close", "Stream.sync",
-            "Stream.record", "Stream.wait", "Stream.close"]  # fmt: skip
-    rtx = ["Engine.create_runtime_config", "RuntimeCache.serialize"]
-    ours = ["Context.is_stream_capturable", "Stream.create_graph_builder", "GraphBuilder.begin_building",
-            "GraphBuilder.end_building", "GraphBuilder.complete", "GraphBuilder.close", "Graph.launch",
-            "Graph.close"]  # fmt: skip
-    for name, at in itertools.product(once + (rtx if backend == "tensorrt-rtx" else ours), (0, 1, 5, 17)):
-        yield backend, name, at
-
-
-@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
-def test_every_call_that_is_made_is_one_that_fails_below(
-    engine_bundle: Bundle, library: Library, machine: Machine, backend: str
-) -> None:
-    library.capturable = True
-    session(engine_bundle, machine, backend, lambda step: step())
-    assert set(machine.calls) - {name for _, name, _ in calls_of_a_session(backend)} == {"cuDriverGetVersion"}
-
-
-@pytest.mark.parametrize(
-    ("backend", "name", "at"), [*calls_of_a_session("tensorrt"), *calls_of_a_session("tensorrt-rtx")]
-)
-def test_a_call_that_fails_once_costs_at_most_one_image_and_leaks_nothing(
-    engine_bundle: Bundle, library: Library, machine: Machine, backend: str, name: str, at: int
-) -> None:
-    library.capturable = True
-    failures = []
-
-    def attempt(step: Callable[[], Any]) -> None:
-        try:
-            step()
-        except BackendError as error:
-            failures.append(error)
-            assert "second line" not in str(error)
-
-    machine.fail, machine.fail_at = name, at
-    session(engine_bundle, machine, backend, attempt)
-    assert len(failures) <= 1
-    machine.fail = None
-    with TensorRTBackendSession(engine_bundle, backend) as runner:  # and the next one opens and works
-        check(runner, 16, 0)
-
-
-class TensorRTBackendSession:
-    """A backend that is closed at the end of a block."""
-
-    def __init__(self, engine_bundle: Bundle, backend: str):
-        self.backend = open_backend(engine_bundle, backend)
-
-    def __enter__(self) -> TensorRTBackend:
-        return self.backend
-
-    def __exit__(self, *_: object) -> None:
-        self.backend.close()
-
-
 def test_the_libraries_have_what_is_used() -> None:
     core = pytest.importorskip("cuda.core")
     driver = pytest.importorskip("cuda.bindings.driver")
@@ -392,7 +220,8 @@ def test_the_libraries_have_what_is_used() -> None:
         core.LegacyPinnedMemoryResource: "allocate",
         core.graph.GraphBuilder: "begin_building end_building complete close stream",
         core.graph.Graph: "launch close",
-        driver: "cuDriverGetVersion cuCtxGetCurrent cuCtxSetCurrent",
+        driver: "cuInit cuDriverGetVersion cuCtxGetCurrent cuCtxSetCurrent cuMemcpy3DAsync cuMemsetD2D8Async",
+        core.utils.StridedMemoryView: "from_any_interface from_buffer ptr shape strides dtype readonly device_id",
         rtx: "CudaGraphStrategy DynamicShapesKernelSpecializationStrategy",
         rtx.CudaGraphStrategy: "WHOLE_GRAPH_CAPTURE",
         rtx.DynamicShapesKernelSpecializationStrategy: "EAGER",

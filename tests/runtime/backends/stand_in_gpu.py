@@ -1,10 +1,9 @@
-"""A GPU that does not exist: the driver, `cuda-core` and TensorRT, with the real names, memory, streams and events.
+"""A GPU that does not exist: the driver and `cuda-core`, with the real names, memory, streams and events.
 
 Nothing on a stream runs before somebody waits for it, and then only what it depends on: an order that no event enforces
 shows as wrong bytes. Every call goes through `Machine.called`, which records its name and can make it fail once.
 """
 
-import ctypes
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -234,6 +233,9 @@ class Driver:
     def __init__(self, machine: Machine):
         self.machine = machine
 
+    def cuInit(self, flags: int) -> tuple[int]:  # noqa: N802 - the driver's name
+        return (0,)
+
     def cuDriverGetVersion(self) -> tuple[int, int]:  # noqa: N802 - the driver's name
         self.machine.called("cuDriverGetVersion")
         return 0, self.machine.driver_version
@@ -245,176 +247,4 @@ class Driver:
     def cuCtxSetCurrent(self, context: str) -> tuple[int]:  # noqa: N802 - the driver's name
         self.machine.context = context
         self.machine.called("cuCtxSetCurrent")
-        return (0,)
-
-
-class Context:
-    """Inverts the holes of images of at most 64 pixels a side, with scratch memory in between."""
-
-    def __init__(self, library: "Library"):
-        self.library, self.machine = library, library.machine
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.addresses: dict[str, int] = {}
-        self.scratch = (0, 0)
-
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-        self.machine.called("Context.set_input_shape")
-        self.shapes[name] = tuple(shape)
-        return max(shape) <= 64
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self.shapes["image"]
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
-
-    def update_device_memory_size_for_shapes(self) -> int:
-        self.machine.called("Context.update_device_memory_size_for_shapes")
-        return int(np.prod(self.shapes["image"]))
-
-    def set_device_memory(self, address: int, size: int) -> None:
-        self.machine.called("Context.set_device_memory")
-        self.scratch = (address, size)
-
-    def is_stream_capturable(self, stream: int) -> bool:
-        self.machine.called("Context.is_stream_capturable")
-        return self.library.capturable
-
-    def execute_async_v3(self, stream: int) -> bool:
-        self.machine.called("Context.execute_async_v3")
-        if self.library.fails:
-            return False
-        address, size = self.scratch
-        needed = int(np.prod(self.shapes["image"]))
-        if size < needed:
-            return False
-        addresses, shapes = dict(self.addresses), dict(self.shapes)
-        STREAMS[stream].do(lambda: self._network(addresses, shapes, address))
-        return True
-
-    def _network(self, addresses: dict[str, int], shapes: dict[str, tuple[int, ...]], scratch: int) -> None:
-        arrays = {name: array_at(address, shapes.get(name, shapes["image"])) for name, address in addresses.items()}
-        between = array_at(scratch, shapes["image"])
-        between[...] = 255 - arrays["image"]
-        arrays["composite"][...] = np.where(arrays["mask"][..., None] != 0, between, arrays["image"])
-
-
-def array_at(address: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Memory as an array of bytes."""
-    return np.ctypeslib.as_array((ctypes.c_uint8 * int(np.prod(shape))).from_address(address)).reshape(shape)
-
-
-class Library:
-    """Stands for the module `tensorrt` or `tensorrt_rtx`."""
-
-    __version__ = "1.0"
-    ExecutionContextAllocationStrategy = SimpleNamespace(USER_MANAGED="user managed")
-    CudaGraphStrategy = SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole graph")
-    DynamicShapesKernelSpecializationStrategy = SimpleNamespace(EAGER="eager")
-    Logger = type("Logger", (), {"ERROR": 1, "__init__": lambda *_: None})
-
-    def __init__(self, machine: Machine):
-        self.machine = machine
-        self.capturable, self.fails, self.loads, self.makes_contexts = False, False, True, True
-        self.read: list[bytes] = []
-        self.strategies: list[Any] = []
-        self.config: Any = None
-
-    def Runtime(self, logger: Any) -> Any:  # noqa: N802 - the library's name
-        self.machine.called("Runtime")
-        return SimpleNamespace(deserialize_cuda_engine=self._deserialize)
-
-    def _deserialize(self, content: bytes) -> Any:
-        self.machine.called("Runtime.deserialize_cuda_engine")
-        if not self.loads:
-            return None
-        return SimpleNamespace(create_runtime_config=self._configure, create_execution_context=self._context)
-
-    def _configure(self) -> Any:
-        self.machine.called("Engine.create_runtime_config")
-        cache = SimpleNamespace(serialize=self._serialize, deserialize=self.read.append)
-        self.config = SimpleNamespace(
-            create_runtime_cache=lambda: cache, set_runtime_cache=lambda cache: None,
-            set_execution_context_allocation_strategy=self.strategies.append,
-        )  # fmt: skip
-        return self.config
-
-    def _serialize(self) -> bytes:
-        self.machine.called("RuntimeCache.serialize")
-        return b"compiled"
-
-    def _context(self, strategy_or_config: Any) -> Context | None:
-        self.machine.called("Engine.create_execution_context")
-        self.strategies.append(strategy_or_config)
-        return Context(self) if self.makes_contexts else None
-
-
-class GpuArray:
-    """An array of another library on a GPU, as `FakeView` reads it."""
-
-    def __init__(self, array: np.ndarray, device_id: int = 0, readonly: bool = False):
-        self.array, self.device_id, self.readonly = array, device_id, readonly
-        self.asked: list[int] = []
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return 2, self.device_id
-
-
-class View:
-    """As `cuda.core.utils.StridedMemoryView`."""
-
-    def __init__(self, address: int, shape: tuple[int, ...], dtype: Any, device_id: int):
-        self.ptr, self.shape, self.dtype, self.device_id = address, shape, np.dtype(dtype), device_id
-        self.strides: tuple[int, ...] | None = None
-        self.readonly, self.is_device_accessible = False, device_id >= 0
-
-    @classmethod
-    def from_any_interface(cls, array: Any, stream: int) -> "View":
-        if isinstance(array, np.ndarray):
-            return cls(0, array.shape, array.dtype, -1)
-        array.asked.append(stream)
-        view = cls(array.array.ctypes.data, array.array.shape, array.array.dtype, array.device_id)
-        view.strides = tuple(step // array.array.itemsize for step in array.array.strides)
-        view.readonly = array.readonly
-        return view
-
-    @classmethod
-    def from_buffer(cls, buffer: Buffer, shape: tuple[int, ...], *, dtype: Any) -> "View":
-        view = cls(buffer.handle, shape, dtype, 0)
-        view.buffer = buffer  # type: ignore[attr-defined] # keeps the memory
-        return view
-
-    def __dlpack__(self, **_: Any) -> np.ndarray:
-        return array_at(self.ptr, self.shape)
-
-
-class FrameDriver(Driver):
-    """With the copies and fills that frames need."""
-
-    def __init__(self, machine: Machine):
-        from cuda.bindings import driver
-
-        super().__init__(machine)
-        self.CUDA_MEMCPY3D, self.CUmemorytype = driver.CUDA_MEMCPY3D, driver.CUmemorytype
-
-    def cuMemcpy3DAsync(self, task: Any, stream: int) -> tuple[int]:  # noqa: N802 - the driver's name
-        self.machine.called("cuMemcpy3DAsync")
-        names = ("Device", "Pitch", "Height")
-        source, target = (tuple(int(getattr(task, side + name)) for name in names) for side in ("src", "dst"))
-        rows = [(z, y) for z in range(int(task.Depth)) for y in range(int(task.Height))]
-        width = int(task.WidthInBytes)
-
-        def copy() -> None:
-            for z, y in rows:
-                places = [address + (z * height + y) * pitch for address, pitch, height in (target, source)]
-                ctypes.memmove(places[0], places[1], width)
-
-        STREAMS[stream].do(copy)
-        return (0,)
-
-    def cuMemsetD2D8Async(  # noqa: N802 - the driver's name
-        self, address: int, pitch: int, value: int, width: int, height: int, stream: int
-    ) -> tuple[int]:
-        self.machine.called("cuMemsetD2D8Async")
-        STREAMS[stream].do(lambda: [ctypes.memset(address + y * pitch, value, width) for y in range(height)] and None)
         return (0,)
