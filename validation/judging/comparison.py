@@ -37,13 +37,9 @@ class ComparedImage:
 
 
 def compare(
-    candidate: Candidate,
-    values: Values,
-    expected: Expected,
-    torch_reference: TorchReference,
-    limits: Tolerances,
+    candidate: Candidate, values: Values, expected: Expected, torch_reference: TorchReference, limits: Tolerances,
     so_far: Sequence[CaseMetrics] = (),
-) -> list[ComparedImage]:
+) -> list[ComparedImage]:  # fmt: skip
     """Compare one batch, one entry for each image.
 
     Args:
