@@ -4,7 +4,9 @@ Sample `i` depends only on the seed and on `i`, so a run is the same whatever th
 that was stopped goes on where it was.
 """
 
+import contextlib
 import signal
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from inpaintrt.runtime.errors import UsageError
 from .config import Stage, TrainingConfig
 from .images import ImageStore
 from .masks import MaskMix
+from .signals import SIGNALS
 
 
 class MaskedCrops(Dataset[tuple[Tensor, Tensor]]):
@@ -67,15 +70,22 @@ class MaskedCrops(Dataset[tuple[Tensor, Tensor]]):
         return values, torch.from_numpy(~hole)[None].float()
 
 
+@contextlib.contextmanager
 def batches(
     config: TrainingConfig, images: ImageStore, stage: Stage, first: int, last: int, workers: int
-) -> DataLoader[tuple[Tensor, Tensor]]:
-    """The batches of the steps from `first` on, up to the one before `last`; all lie in `stage`."""
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """The batches of the steps from `first` up to `last`, all in `stage`; worker processes end with the block."""
     crops = MaskedCrops(images, stage.crop, (first * stage.batch, last * stage.batch), config.seed, stage.masks)
-    return DataLoader(crops, stage.batch, num_workers=workers, worker_init_fn=_leave_signals_to_the_run)
+    loader = iter(DataLoader(crops, stage.batch, num_workers=workers, worker_init_fn=_leave_signals_to_the_run))
+    try:
+        yield loader
+    finally:
+        # Workers ignore SIGTERM, with which Python ends those that an error leaves behind, and would wait forever.
+        getattr(loader, "_shutdown_workers", lambda: None)()
 
 
 def _leave_signals_to_the_run(_: int) -> None:
-    """Ctrl-C reaches all processes of a terminal; only the run answers it, and ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Ctrl-C reaches all processes of a terminal, and SIGTERM often all of a job; only the run answers, and ends its
+    workers."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

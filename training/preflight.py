@@ -57,7 +57,8 @@ def check_stages(task: InpaintingTask, config: TrainingConfig, images: ImageStor
         trial = copy.deepcopy(task)
         trial.enter(stage)
         try:
-            image, mask = next(iter(batches(config, images, stage, first, first + 1, workers=0)))
+            with batches(config, images, stage, first, first + 1, workers=0) as loader:
+                image, mask = next(loader)
             late = max(first, config.adversary.start if first + stage.steps > config.adversary.start else 0)
             trial.step(
                 image.to(precision.device), mask.to(precision.device), late, trial.optimizers(),

@@ -97,7 +97,8 @@ class Run:
         self.task = InpaintingTask(self.network, self.interface, config, features)
         if config.scale_by_data and before is None:
             stage = config.stages[0]
-            image, mask = next(iter(batches(config, self.images, stage, 0, 1, workers=0)))
+            with batches(config, self.images, stage, 0, 1, workers=0) as loader:
+                image, mask = next(loader)
             initialise_by_data(self.network, *as_called(self.interface, image, mask))
         self.task.to(self.precision.device)
         self.averaged = AveragedWeights(self.network, config.ema_decay)
@@ -152,25 +153,35 @@ class Run:
                 last = first + stage.steps
                 if self.step < last:
                     self.task.enter(stage)
-                    for image, mask in batches(
+                    with batches(
                         self.config, self.images, stage, max(self.step, first), last, self.config.workers
-                    ):
-                        self._take_step(image.to(self.precision.device), mask.to(self.precision.device), shown, board)
-                        if request.number is not None and self.step < self.config.steps:
-                            self._save_state()
-                            raise Stopped(
-                                request.number,
-                                f"the state of step {self.step} of {self.config.steps} is saved; go on with --resume",
-                            )
+                    ) as loader:
+                        for image, mask in loader:
+                            self._take_step(image, mask, shown, board)
+                            self._stop_if_asked(request)
         except ImageError as error:  # a worker process adds its traceback
             raise ImageError(str(error).strip().splitlines()[-1]) from None
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise UsageError(
+                f"step {self.step + 1} of {self.config.steps}: a process that prepares crops was ended from outside, "
+                "such as for want of memory; go on from the last state with --resume, with fewer `workers`"
+            ) from None
         finally:
             shown.close()
             board.close()
 
+    def _stop_if_asked(self, request: StopRequest) -> None:
+        if request.number is not None and self.step < self.config.steps:
+            self._save_state()
+            message = f"the state of step {self.step} of {self.config.steps} is saved; go on with --resume"
+            raise Stopped(request.number, message)
+
     def _take_step(self, image: torch.Tensor, mask: torch.Tensor, shown: RunProgress, board: Board) -> None:
         try:
-            terms = self.task.step(image, mask, self.step, self.optimizers, self.precision)
+            shown_to = image.to(self.precision.device), mask.to(self.precision.device)
+            terms = self.task.step(*shown_to, self.step, self.optimizers, self.precision)
         except NotFiniteError as error:
             kept = (
                 f"the state before is kept in {self.state_path}" if self.state_path.is_file() else "no state was saved"

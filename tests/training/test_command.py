@@ -24,7 +24,11 @@ adversary: {weight: 0.1, width: 2, start: 1}
 def start(*arguments: object, tmp: Path | None = None) -> "subprocess.Popen[str]":
     environment = os.environ | ({"TMPDIR": str(tmp)} if tmp is not None else {})
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)], stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
     )
 
 
@@ -48,7 +52,7 @@ def test_a_signal_saves_the_state_and_sets_the_exit_code(
     long = "stages: [{steps: 100000, crop: 16, batch: 2}]\nsave_every: 3\nworkers: 1"
     process = start(write_yaml(long), "-o", tmp_path / "a.ckpt")
     wait_for(tmp_path / "a-training" / "state" / "last.ckpt")
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal and most job systems do: its workers get it too
     code, lines = finish(process)
     assert code == 128 + number
     assert lines[-1].startswith(f"stopped by {number.name}: the state of step ")

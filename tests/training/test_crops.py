@@ -1,5 +1,9 @@
 """Samples depend only on the seed and on their number."""
 
+import multiprocessing
+import os
+import signal
+
 import pytest
 import torch
 
@@ -37,8 +41,24 @@ def test_crops_larger_than_every_image_are_refused(store: ImageStore) -> None:
 def test_batches_begin_where_a_run_goes_on(store: ImageStore) -> None:
     stage = Stage(steps=4, crop=16, batch=2)
     config = make_config(store.paths[0].parent, stages=(stage,))
-    whole = [image for image, _ in batches(config, store, stage, 0, 4, workers=0)]
-    rest = [image for image, _ in batches(config, store, stage, 2, 4, workers=1)]
+    with batches(config, store, stage, 0, 4, workers=0) as loader:
+        whole = [image for image, _ in loader]
+    with batches(config, store, stage, 2, 4, workers=1) as loader:
+        rest = [image for image, _ in loader]
     assert (len(whole), len(rest)) == (4, 2)
     assert torch.equal(whole[2], rest[0])
     assert torch.equal(whole[3], rest[1])
+
+
+def test_workers_end_although_they_ignore_signals(store: ImageStore) -> None:
+    stage = Stage(steps=4, crop=16, batch=2)
+    config = make_config(store.paths[0].parent, stages=(stage,))
+    with pytest.raises(RuntimeError, match="stopped"), batches(config, store, stage, 0, 4, workers=1) as loader:
+        next(loader)
+        (worker,) = multiprocessing.active_children()
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGTERM)
+        next(loader)
+        assert worker.is_alive()
+        raise RuntimeError("stopped")
+    assert not worker.is_alive()

@@ -167,3 +167,15 @@ def test_a_batch_scales_the_first_weights_of_a_run(photos: Path, tmp_path: Path)
     for name, scaled in (("a", True), ("b", False)):
         train(make_config(photos, **changes, scale_by_data=scaled), tmp_path / f"{name}.ckpt")
     assert not same(weights(tmp_path / "a.ckpt"), weights(tmp_path / "b.ckpt"))
+
+
+def test_a_worker_that_was_ended_is_said_in_one_line(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: Any) -> dict[str, float]:
+        raise RuntimeError("DataLoader worker (pid 5) is killed by signal: Killed.")
+
+    monkeypatch.setattr(recipe, "check_stages", lambda *_: None)
+    monkeypatch.setattr(InpaintingTask, "step", ended)
+    with pytest.raises(UsageError, match="step 1 of 5: a process that prepares crops was ended from outside"):
+        train(make_config(photos), tmp_path / "a.ckpt")
