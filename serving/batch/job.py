@@ -98,7 +98,7 @@ def run_batch(
         _take(manifest, result, unpaired)
         if pairs:
             storage = Storage(images, masks, output)
-            with _cluster(ray, options), partial_files(output):
+            with partial_files(output), _cluster(ray, options):
                 _run(ray, pairs, storage, bundle, options, manifest, result, progress)
     finally:
         manifest.flush()  # also where the user stops the job

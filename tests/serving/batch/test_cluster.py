@@ -129,7 +129,9 @@ def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
     names = [f"{number:03}" for number in range(count)]
     assert sorted(row["name"] for row in rows) == [*names, "cut"]
     assert sorted(path.stem for path in Path(output, "filled").iterdir()) == names
-    assert {path.name for path in Path(output).iterdir()} == {"filled", "manifest"}, "nothing half-written is left"
+    # The killed node's worker may live on for a moment: it may make the folder again, and leaves it empty.
+    assert {path.name for path in Path(output).iterdir()} <= {"filled", "manifest", "partial"}
+    assert list(Path(output).glob("partial/*")) == [], "nothing half-written is left"
     with Inpainter(dynamic_bundle.path, "cpu", 1) as inpainter:
         for number, name in enumerate(names):
             original = decode_image(Path(images, f"{name}.png").read_bytes(), name)
