@@ -14,7 +14,7 @@ def case(name: str, values: int, off_by_one: int = 0, off_by_two: int = 0, level
         name, relative_l2=1e-4, finite=True, mask_equal=True, known_equal=True, hole_values=values,
         max_difference=2 if off_by_two else min(off_by_one, 1), within_one=values - off_by_two,
         squared_error=float(off_by_one + 4 * off_by_two), difference_sum=off_by_one + 2 * off_by_two,
-        perturbed_relative_l2=1e-3, perturbed_levels=levels, perturbed_squared_error=0.0,
+        perturbed_relative_l2=1e-3, perturbed_levels=levels, perturbed_squared_error=levels**2 * values,
     )  # fmt: skip
 
 
