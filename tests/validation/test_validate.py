@@ -68,12 +68,15 @@ def reason(report: Any, name: str) -> str:
 @pytest.mark.parametrize("lie", LIES)
 def test_every_lie_is_caught_for_its_reason(bundle: Bundle, lie: str) -> None:
     change, (reason_fp32, reason_fp16) = LIES[lie]
-    for precision in ("fp32", "fp16"):
-        rewrite(bundle, precision, change)
+    rewrite(bundle, "fp32", change)
+    # The FP16 graph has no Resize that could be altered: upsampling is part of its convolutions and mask sums.
+    both = lie != "nearest made bilinear"
+    if both:
+        rewrite(bundle, "fp16", change)
     report = validate(bundle.path, quick=True)
     assert not report.passed
     assert reason_fp32 in reason(report, FP32)
-    for name in (FP16, STRICT):
+    for name in (FP16, STRICT) if both else ():
         assert reason_fp16 in reason(report, name)
 
 

@@ -103,7 +103,7 @@ def test_a_baseline_tells_what_got_worse(small: Bundle, network: PConvUNet, tmp_
     values = json.loads(stored.read_text())
     for candidate in values["candidates"]:
         for check in candidate["checks"]:
-            if check["name"] == "PSNR in holes, dB":
+            if check["name"] == "PSNR in holes, dB" and check["value"] is not None:
                 check["value"] += 10
     stored.write_text(json.dumps(values))
     worse = validate(small.path, network=network, extras=Extras(baseline=stored, margin=0.5))
