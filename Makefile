@@ -11,7 +11,7 @@ GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uni
 
 .PHONY: demo test check lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check triton-check serving-check clean
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip setuptools
 	$(BIN)/pip install --quiet "$(TORCH)"

@@ -16,6 +16,9 @@ COMMANDS = {
     "validate-engines": "inpaintrt.validation.command",
     "inpaint": "inpaintrt.runtime.command",
     "train-inpainter": "inpaintrt.training.command",
+    "inpaint-page": "inpaintrt.serving.page.command",
+    "export-triton": "inpaintrt.serving.triton.command",
+    "inpaint-batch": "inpaintrt.serving.batch.command",
 }
 FOREIGN = Path(__file__).parent.parent / "benchmarks" / "networks" / "partial_conv.py"
 """Networks for `--network`."""

@@ -172,7 +172,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, target: str, version: str) -> None:
 
     from inpaintrt.runtime.backends import choice
 
-    monkeypatch.setattr(choice, "local_target", lambda: target)
+    monkeypatch.setattr(choice, "local_target", lambda _=0: target)
+    monkeypatch.setattr(choice, "open_device", lambda _=0: SimpleNamespace(name="stand-in"))
     monkeypatch.setattr(choice, "load_library", lambda _: SimpleNamespace(__version__=version))
 
 
@@ -188,7 +189,7 @@ def test_an_engine_for_another_gpu_or_version_is_refused(bundle: Bundle, monkeyp
     ):
         find_engine(stored, "tensorrt-rtx")
     machine(monkeypatch, "sm89", "99.0")
-    with pytest.raises(BackendError, match=r"this machine has sm89 and version 99\.0; build-engines"):
+    with pytest.raises(BackendError, match=r"this machine has sm89 \(stand-in\) and version 99\.0; build-engines"):
         find_engine(stored, "tensorrt-rtx")
 
 

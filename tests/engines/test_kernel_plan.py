@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir as ir
 import pytest
 
 from inpaintrt.engines import build, build_engines, plan_log
 from inpaintrt.engines.kernel_plan import plan_of, read_plan, resize, sizes_of
 from inpaintrt.engines.plan import KernelPlan, PlanError
 from inpaintrt.engines.store import input_axes
+from inpaintrt.export.graph.analysis.multiply_adds import fp16_share
 from inpaintrt.runtime import Bundle
 from inpaintrt.runtime.bundle import Profile
 from inpaintrt.runtime.errors import BundleError
@@ -49,7 +51,7 @@ def test_every_node_of_a_plan_is_one_of_the_model_and_all_its_products_are_count
     products = [node for node in model.graph.node if node.op_type in ("Conv", "ConvTranspose")]
     assert {node.name for node in products} <= named
     counted = plan.totals()["multiply_adds"]
-    share = stored.onnx("fp16").details["fp16_share_of_multiply_adds"]
+    share = fp16_share(ir.from_proto(model), stored.interface.input_shapes(1, 64, 64))
     assert counted["fp16"] / sum(counted.values()) == pytest.approx(share, abs=1e-3)
 
 
@@ -146,7 +148,7 @@ def test_sizes_open_in_an_engine_come_out_as_in_one_for_that_size(
         model, axes = stored.file(stored.onnx("fp16")), input_axes(stored)
         found.append(resize(read_plan(stored, engine), model, axes, 1, 64, 64).totals())
     assert found[0]["multiply_adds"] == found[1]["multiply_adds"]
-    assert found[0]["bytes"] == pytest.approx(found[1]["bytes"], rel=0.05)
+    assert found[0]["bytes"] == pytest.approx(found[1]["bytes"], rel=0.08)
 
 
 def test_sizes_of_a_profile() -> None:

@@ -86,5 +86,7 @@ def test_a_run_killed_at_any_moment_ends_as_one_that_was_not(
         env=os.environ | {"TMPDIR": elsewhere}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["killed", str(kills)]
+    word, number = done.stdout.split()
+    assert word == "killed"
+    assert 1 <= int(number) <= kills  # on a fast machine a run may end before its kill
     assert same(weights(tmp_path / "whole.ckpt"), weights(tmp_path / "killed.ckpt"))
