@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
 	&& $(BIN)/pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
 
-.PHONY: demo test check lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check triton-check serving-check clean
+.PHONY: demo test check long lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check triton-check serving-check clean
 
 $(VENV)/ready: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -24,10 +24,13 @@ demo: environment  ## checkpoint -> ONNX -> engines for two GPUs -> parity -> a 
 	$(BIN)/python examples/demo.py
 
 test: environment  ## the tests that take at most a few seconds each
-	$(BIN)/python -m pytest --numprocesses auto -m "not slow"
+	$(BIN)/python -m pytest --numprocesses auto -m "not slow and not long"
 
-check: lint  ## lint, types and every test, the slow ones too
-	$(BIN)/python -m pytest --numprocesses auto
+check: lint  ## lint, types, and the slow tests too; what CI runs
+	$(BIN)/python -m pytest --numprocesses auto -m "not long"
+
+long: environment  ## what takes minutes: 50 kills of a training, all mutations, a Ray cluster, Windows under Wine
+	$(BIN)/python -m pytest -m long
 
 lint: environment
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ import pytest
 from tests.runtime import cpp_build, cpp_windows
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_windows_under_wine(capsys: pytest.CaptureFixture[str]) -> None:
     if not cpp_windows.BUILT.is_dir():
         pytest.skip(f"not built for Windows here; {cpp_windows.HOW_TO_GET_IT}")

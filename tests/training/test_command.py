@@ -71,8 +71,8 @@ def wait_for(path: Path) -> None:
     ("changes", "steps", "kills"),
     [
         ("", 20, 3),
-        pytest.param("", 400, 50, marks=pytest.mark.slow),
-        pytest.param(GATED_YAML, 400, 50, marks=pytest.mark.slow),
+        pytest.param("", 400, 50, marks=pytest.mark.long),
+        pytest.param(GATED_YAML, 400, 50, marks=pytest.mark.long),
     ],
     ids=["partial, 3 kills", "partial, 50 kills", "gated with its adversary, 50 kills"],
 )

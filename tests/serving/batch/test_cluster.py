@@ -22,7 +22,7 @@ from inpaintrt.serving.batch.manifest import Manifest
 from tests.conftest import random_picture
 from tests.serving.browser import pixels, png
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 STORE = 100 * 2**20
 NODE_START = 300
