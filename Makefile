@@ -45,10 +45,10 @@ train: environment  ## the demo networks, to build/; about two hours on 2 cores;
 	$(BIN)/train-inpainter training/demo.yaml -o build/demo.ckpt --resume
 	$(BIN)/train-inpainter training/demo-gated.yaml -o build/demo-gated.ckpt --resume
 
-evaluate: environment  ## the tables of the README; about 3 minutes on 2 cores
+evaluate: environment  ## the tables of docs/benchmarks.md; about 10 minutes on 2 cores
 	$(BIN)/python -m inpaintrt.training.evaluate examples/demo.ckpt examples/demo-gated.ckpt --upscale 2,4
 
-bench: environment  ## the table of the README: our export against the plain one; idle machine, about 5 minutes
+bench: environment  ## our export against the plain one, for docs/benchmarks.md; idle machine, about 5 minutes
 	$(BIN)/python -m benchmarks.export --rounds 11
 
 images: environment  ## the images of README and docs; needs the bundle of make demo

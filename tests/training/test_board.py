@@ -1,9 +1,16 @@
 """What TensorBoard shows of a run."""
 
+import errno
+import os
+import threading
+import time
 from pathlib import Path
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from inpaintrt.export import Interface
+from inpaintrt.runtime.errors import UsageError
 from inpaintrt.training.board import Board
 from inpaintrt.training.held_out import held_out_batch
 from inpaintrt.training.network import make_network
@@ -32,3 +39,26 @@ def test_the_held_out_batch_is_always_the_same() -> None:
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
     assert first[0].shape == (4, 3, 32, 32)
     assert 0.2 <= 1 - first[1].mean().item() <= 0.3
+
+
+def test_a_full_disk_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from tensorboard.compat.tensorflow_stub.io.gfile import LocalFileSystem
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = threading.excepthook
+    board = Board(tmp_path / "tensorboard", 0, Interface(), 16)
+    monkeypatch.setattr(LocalFileSystem, "_write", full)
+    with pytest.raises(
+        UsageError, match=r"tensorboard: TensorBoard's files cannot be written: No space left"
+    ):
+        for step in range(2000):
+            board.scalars(step, {"loss": 1.0})
+            time.sleep(0.001)
+    with pytest.raises(UsageError):
+        board.close()
+    assert threading.excepthook is before
+    assert capfd.readouterr().err == ""
