@@ -52,9 +52,7 @@ def test_a_full_disk_is_told_in_one_line(
     before = threading.excepthook
     board = Board(tmp_path / "tensorboard", 0, Interface(), 16)
     monkeypatch.setattr(LocalFileSystem, "_write", full)
-    with pytest.raises(
-        UsageError, match=r"tensorboard: TensorBoard's files cannot be written: No space left"
-    ):
+    with pytest.raises(UsageError, match=r"tensorboard: TensorBoard's files cannot be written: No space left"):
         for step in range(2000):
             board.scalars(step, {"loss": 1.0})
             time.sleep(0.001)
