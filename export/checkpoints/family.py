@@ -60,6 +60,15 @@ def tensors_only(value: Any) -> StateDict | None:
     return value
 
 
+def weights_under(content: Mapping[str, Any], prefixes: Iterable[str], key: str) -> StateDict | None:
+    """The weights below the first prefix under which `key` stands, without it; all of them if it stands under none."""
+    weights = tensors_only(content.get("state_dict", content))
+    for prefix in prefixes:
+        if weights is not None and f"{prefix}{key}" in weights:
+            return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    return weights
+
+
 def _is_plain(value: Any) -> bool:
     """Whether a value is a tensor that holds its numbers itself, one after the other."""
     return isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_meta or value.is_quantized)

@@ -16,7 +16,7 @@ import torch
 from inpaintrt.runtime.errors import CheckpointError
 
 from ..networks import LaMa
-from .family import LoadedNetwork, StateDict, check_keys_and_shapes, check_types, tensors_only
+from .family import LoadedNetwork, StateDict, check_keys_and_shapes, check_types, weights_under
 
 PREFIXES = ("generator.", "model.generator.", "module.generator.", "")
 """Where training checkpoints, archives, and files of the generator only keep it."""
@@ -33,11 +33,7 @@ class LaMaFamily:
     deciding_keys = ("model.1.ffc.convl2l.weight", "model.1.bn_l.weight", "model.2.ffc.convl2l.weight")
 
     def state_dict(self, content: Mapping[str, Any]) -> StateDict | None:
-        weights = tensors_only(content.get("state_dict", content))
-        for prefix in PREFIXES:
-            if weights is not None and f"{prefix}{self.deciding_keys[0]}" in weights:
-                return {key.removeprefix(prefix): weight for key, weight in weights.items() if key.startswith(prefix)}
-        return weights
+        return weights_under(content, PREFIXES, self.deciding_keys[0])
 
     def load(self, content: Mapping[str, Any], weights: StateDict) -> LoadedNetwork:
         network = LaMa(**_infer(weights))

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..networks import DeepFillV2
 from .deepfill import load_layers, width_of
-from .family import LoadedNetwork, StateDict, tensors_only
+from .family import LoadedNetwork, StateDict, weights_under
 
 PREFIXES = ("generator.encoder_decoder.", "generator.", "")
 """Where checkpoints of whole models, and of generators without one, keep the two stages."""
@@ -27,11 +27,7 @@ class MMagic:
     )
 
     def state_dict(self, content: Mapping[str, Any]) -> StateDict | None:
-        weights = tensors_only(content.get("state_dict", content))
-        for prefix in PREFIXES:
-            if weights is not None and f"{prefix}{self.deciding_keys[0]}" in weights:
-                return {key.removeprefix(prefix): weight for key, weight in weights.items() if key.startswith(prefix)}
-        return weights
+        return weights_under(content, PREFIXES, self.deciding_keys[0])
 
     def load(self, content: Mapping[str, Any], weights: StateDict) -> LoadedNetwork:
         network = DeepFillV2(

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import BundleError
+from ..files import sync_directory
 from .document import DOCUMENT, ENGINES, FIXED_MASK, REPORTS, Artifact
 from .opened import Bundle
 
@@ -124,7 +125,7 @@ def _write_document(bundle: Bundle) -> None:
     content = json.dumps(bundle.to_document(), indent=2, allow_nan=False).encode() + b"\n"
     with stage(bundle.path, DOCUMENT, content) as temporary:
         temporary.replace(bundle.path / DOCUMENT)
-    _sync_directory(bundle.path)
+    sync_directory(bundle.path)
 
 
 def _copy_over(source: Path, target: Path) -> None:
@@ -138,15 +139,6 @@ def _copy_over(source: Path, target: Path) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _remove_stale(bundle: Bundle, candidates: set[str]) -> None:
