@@ -5,7 +5,11 @@ that was stopped goes on where it was.
 """
 
 import contextlib
+import ctypes
+import functools
+import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +24,9 @@ from .config import Stage, TrainingConfig
 from .images import ImageStore
 from .masks import MaskMix
 from .signals import SIGNALS
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl: the signal that a process gets when the one that started it ends."""
 
 
 class MaskedCrops(Dataset[tuple[Tensor, Tensor]]):
@@ -76,7 +83,8 @@ def batches(
 ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
     """The batches of the steps from `first` up to `last`, all in `stage`; worker processes end with the block."""
     crops = MaskedCrops(images, stage.crop, (first * stage.batch, last * stage.batch), config.seed, stage.masks)
-    loader = iter(DataLoader(crops, stage.batch, num_workers=workers, worker_init_fn=_leave_signals_to_the_run))
+    follow = functools.partial(_follow_the_run, os.getpid())
+    loader = iter(DataLoader(crops, stage.batch, num_workers=workers, worker_init_fn=follow))
     try:
         yield loader
     finally:
@@ -84,8 +92,15 @@ def batches(
         getattr(loader, "_shutdown_workers", lambda: None)()
 
 
-def _leave_signals_to_the_run(_: int) -> None:
-    """Ctrl-C reaches all processes of a terminal, and SIGTERM often all of a job; only the run answers, and ends its
-    workers."""
+def _follow_the_run(run: int, _: int) -> None:
+    """In a worker: leave signals to the process `run`, and end with it.
+
+    Ctrl-C reaches all processes of a terminal, and SIGTERM often all of a job; only the run answers, and ends its
+    workers. PyTorch's own watch over a killed run begins later and asks every few seconds.
+    """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != run:
+            os._exit(1)

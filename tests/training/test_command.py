@@ -88,5 +88,5 @@ def test_a_run_killed_at_any_moment_ends_as_one_that_was_not(
     assert done.returncode == 0, done.stderr
     word, number = done.stdout.split()
     assert word == "killed"
-    assert 1 <= int(number) <= kills  # on a fast machine a run may end before its kill
+    assert int(number) >= kills // 2  # on a fast machine a run may end before its kill
     assert same(weights(tmp_path / "whole.ckpt"), weights(tmp_path / "killed.ckpt"))

@@ -3,6 +3,10 @@
 import multiprocessing
 import os
 import signal
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,3 +66,35 @@ def test_workers_end_although_they_ignore_signals(store: ImageStore) -> None:
         assert worker.is_alive()
         raise RuntimeError("stopped")
     assert not worker.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems leave it to PyTorch, which asks every 5 seconds")
+def test_workers_end_with_a_run_that_is_killed(store: ImageStore) -> None:
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    run = multiprocessing.get_context("fork").Process(target=_stop_the_worker, args=(store, sending))
+    run.start()
+    worker: int = receiving.recv()
+    run.kill()
+    run.join()
+    # Its status file stays readable while it exists; one that no parent waits for ends as a zombie or not at all.
+    for _ in range(200):
+        try:
+            state = Path(f"/proc/{worker}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    os.kill(worker, signal.SIGKILL)
+    raise AssertionError(f"the worker is still there, in state {state}")
+
+
+def _stop_the_worker(store: ImageStore, sending: Connection) -> None:
+    stage = Stage(steps=4, crop=16, batch=2)
+    with batches(make_config(store.paths[0].parent, stages=(stage,)), store, stage, 0, 4, workers=1) as loader:
+        next(loader)
+        (worker,) = multiprocessing.active_children()
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGSTOP)  # so it cannot ask whether the run is there
+        sending.send(worker.pid)
+        time.sleep(60)
