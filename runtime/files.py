@@ -2,7 +2,30 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+
+@contextlib.contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """The name of a file beside `path`, to write to, that is renamed over `path` when the block ends.
+
+    It has the suffix of `path`. If the block raises, nothing of it stays, and `path` is as it was.
+
+    Raises:
+        OSError: naming `path`, if it cannot be written.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(partial), partial):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -13,19 +36,11 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: naming `path`, if it cannot be written; what was there stays.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_directory(path.parent)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with written_beside(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
 
 
 def sync_directory(directory: Path) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import ImageError
+from .files import written_beside
 
 MAX_PIXELS = 200_000_000
 """Images with more pixels are refused before they are decoded."""
@@ -131,16 +132,11 @@ def write_image(path: Path, rgb: NDArray[np.uint8], like: DecodedImage) -> None:
         options |= {"quality": 95, "subsampling": 0}
     if path.suffix.lower() == ".webp":
         options |= {"lossless": True, "exact": True}
-    partial = path.with_name(f".partial-{path.name}")
     try:
-        image.save(partial, **options)
-        partial.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+        with written_beside(path) as partial:
+            image.save(partial, **options)
     except (ValueError, struct.error) as error:  # such as EXIF or a size that the format cannot hold
         raise ImageError(f"{path}: cannot be written in this format: {error}; write PNG") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def encode_png(rgb: NDArray[np.uint8], like: DecodedImage) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..files import written_beside
 from .source import import_av
 
 CODECS = {".webm": "libvpx-vp9", ".avi": "mpeg4"}
@@ -115,16 +116,10 @@ def write_clip(path: Path, source: Any, encoding: Encoding) -> Iterator[Target]:
         OSError: if it cannot be written.
     """
     av = import_av()
-    partial = path.with_name(f".partial-{path.name}")
     try:
-        with av.open(str(partial), "w") as output:
+        with written_beside(path) as partial, av.open(str(partial), "w") as output:
             target = Target(output, source, encoding, path.suffix.lower())
             yield target
             target.finish()
-        partial.replace(path)
     except av.error.FFmpegError as error:
-        if isinstance(error, OSError) and error.errno:
-            raise OSError(error.errno, error.strerror, str(path)) from None
         raise UsageError(f"{path}: cannot be encoded: {error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
