@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-HOMES = {"BatchOptions": "job", "BatchResult": "job", "fill_dataset": "dataset", "run_batch": "job"}
+HOMES = {"BatchOptions": "cluster", "BatchResult": "job", "fill_dataset": "dataset", "run_batch": "job"}
 
 __all__ = ["BatchOptions", "BatchResult", "fill_dataset", "run_batch"]
 

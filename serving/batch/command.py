@@ -1,13 +1,17 @@
 """`inpaint-batch BUNDLE --images URI --masks URI -o URI`."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...runtime.command import Device
-from ...runtime.console import BAD_VERDICT, command_line, print_json, progress, say
+from ...runtime.console import BAD_VERDICT, Progress, command_line, print_json, progress, say
+
+if TYPE_CHECKING:
+    from .job import BatchResult
 
 EVERY = 10.0
 """Seconds between lines where there is no terminal."""
@@ -50,32 +54,44 @@ def inpaint_batch(
 
     Exit codes: 0, 1 if images could not be filled (the manifest says why), or 2 with one line that says what is wrong.
     """
-    from .job import BatchOptions, run_batch
+    from .cluster import BatchOptions
+    from .job import run_batch
 
     options = BatchOptions(workers, cpus_per_worker, gpus_per_worker, device, round(max_megapixels * 1e6), address)
-    start = said = time.perf_counter()
+    start = time.perf_counter()
     with progress() as shown:
         shown.start(f"{images} -> {output}")
+        result = run_batch(bundle, images, masks, output, options, _teller(shown))
+    _report(result, time.perf_counter() - start, output, as_json)
+    if result.failed:
+        raise typer.Exit(BAD_VERDICT)
 
-        def tell(done: int, total: int) -> None:
-            nonlocal said
-            shown.update(done / max(total, 1))
-            if time.perf_counter() - said > EVERY:
-                said = time.perf_counter()
-                shown.line(f"{done} of {total}")
 
-        result = run_batch(bundle, images, masks, output, options, tell)
-    seconds = time.perf_counter() - start
+def _teller(shown: Progress) -> Callable[[int, int], None]:
+    """What shows how many images are done, as a bar or now and then as a line."""
+    said = time.perf_counter()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        shown.update(done / max(total, 1))
+        if time.perf_counter() - said > EVERY:
+            said = time.perf_counter()
+            shown.line(f"{done} of {total}")
+
+    return tell
+
+
+def _report(result: "BatchResult", seconds: float, output: str, as_json: bool) -> None:
     say(f"{result.filled} filled in {seconds:.1f} s, {result.done_before} done before, {result.failed} failed")
     for name, error in result.errors.items():
         say(f"{name}: {error}")
+    if result.failed > len(result.errors):
+        say(f"and {result.failed - len(result.errors)} more; {output}/manifest tells why")
     if as_json:
         print_json({
             "filled": result.filled, "done_before": result.done_before, "failed": result.failed,
             "seconds": round(seconds, 3), "output": output,
         })  # fmt: skip
-    if result.failed:
-        raise typer.Exit(BAD_VERDICT)
 
 
 main = command_line(inpaint_batch)

@@ -1,11 +1,12 @@
 """For those who have a Ray Dataset already."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...runtime import Bundle
-from ...runtime.errors import BackendError, UsageError
-from .worker import ColumnWorker, pack
+from ...runtime.errors import UsageError
+from .cluster import BatchOptions, actors, load_ray, worker_options
+from .worker import ColumnWorker
 
 if TYPE_CHECKING:
     import ray.data
@@ -53,35 +54,6 @@ def fill_dataset(
     ray = load_ray()
     if (Bundle.open(bundle).fixed_mask() is None) != (mask is not None):
         raise UsageError(f"{bundle}: mask=None is for a bundle that was exported with --fixed-mask, and only for that")
-    options = {"image": image, "mask": mask} | worker_options(ray, bundle, device, cpus_per_worker, max_pixels)
-    return dataset.map(
-        ColumnWorker, fn_constructor_kwargs=options, **actors(ray, workers, cpus_per_worker, gpus_per_worker)
-    )
-
-
-def load_ray() -> Any:
-    """The module ray, with its Dataset.
-
-    Raises:
-        BackendError: saying how to install it.
-    """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise BackendError(f"this needs ray ({error}); from a checkout: pip install -e '.[ray]'") from None
-    return ray
-
-
-def worker_options(ray: Any, bundle: str | Path, device: str, threads: int, max_pixels: int) -> dict[str, Any]:
-    """What every `Worker` is made with; the bundle goes through Ray's object store once."""
-    return {"packed": ray.put(pack(bundle)), "device": device, "threads": threads, "max_pixels": max_pixels}
-
-
-def actors(ray: Any, workers: int, cpus: int, gpus: float) -> dict[str, Any]:
-    """How Ray Data runs the workers: a worker that dies is started again, and what it was at is done again."""
-    return {
-        "compute": ray.data.ActorPoolStrategy(size=workers),
-        "num_cpus": cpus,
-        "num_gpus": gpus,
-    }
+    options = BatchOptions(workers, cpus_per_worker, gpus_per_worker, device, max_pixels)
+    columns = {"image": image, "mask": mask, **worker_options(ray, bundle, options)}
+    return dataset.map(ColumnWorker, fn_constructor_kwargs=columns, **actors(ray, options))

@@ -1,9 +1,6 @@
 """The job: pair images with masks, fill what is not done yet, and tell in the manifest what became of each image."""
 
-import contextlib
 import hashlib
-import logging
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,37 +8,13 @@ from typing import Any
 
 from ...runtime import Bundle
 from ...runtime.errors import BackendError, UsageError
-from .dataset import actors, load_ray, worker_options
+from .cluster import RETRIES, BatchOptions, actors, load_ray, quiet, running, worker_options
 from .manifest import Manifest
-from .storage import FILLED, Storage, is_file, list_files, partial_files
+from .storage import FILLED, Storage, is_file, is_inside, list_files, partial_files
 from .worker import FileWorker, Row
 
 BLOCK = 16
 """Images a worker takes at a time; at most so many are done again for each worker that dies."""
-
-OBJECT_STORE = 512 * 2**20
-"""Bytes of Ray's object store on this machine; it holds the bundle, names and manifest rows, never images."""
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """How the job runs.
-
-    Args:
-        workers: actors with an `Inpainter` each.
-        cpus_per_worker: CPU threads that each uses and reserves.
-        gpus_per_worker: GPUs that each reserves; several may share one.
-        device: as of `Inpainter`.
-        max_pixels: larger images become errors, before they are decoded.
-        address: of a Ray cluster, such as `auto` or `ray://host:10001`; None for this machine.
-    """
-
-    workers: int = 1
-    cpus_per_worker: int = 1
-    gpus_per_worker: float = 0
-    device: str = "auto"
-    max_pixels: int = 200_000_000
-    address: str | None = None
 
 
 @dataclass
@@ -83,11 +56,11 @@ def run_batch(
         BackendError: if Ray is missing, or the cluster has not what the workers need.
     """
     options = options or BatchOptions()
+    ray = load_ray()
     bundle_hash = _check(bundle, images, masks, output)
     names = list_files(images)
     if not names:
         raise UsageError(f"{images}: holds no images")
-    ray = load_ray()
     manifest = Manifest(output, bundle_hash)
     kept = _done(manifest, output)
     done = kept.keys() & names.keys()
@@ -98,7 +71,7 @@ def run_batch(
         _take(manifest, result, unpaired)
         if pairs:
             storage = Storage(images, masks, output)
-            with partial_files(output), _cluster(ray, options):
+            with partial_files(output), running(ray, options):
                 _run(ray, pairs, storage, bundle, options, manifest, result, progress)
     finally:
         manifest.flush()  # also where the user stops the job
@@ -111,8 +84,10 @@ def _check(bundle: str | Path, images: str, masks: str | None, output: str) -> s
     if (opened.fixed_mask() is None) != (masks is not None):
         needs = "takes no masks, its own is fixed" if masks is not None else "needs masks"
         raise UsageError(f"{bundle}: {needs}; {'leave out' if masks is not None else 'give'} --masks")
-    if "://" not in output and Path(output).resolve() in {Path(uri).resolve() for uri in (images, masks or images)}:
-        raise UsageError(f"--output {output} is a folder of inputs; choose another")
+    if is_inside(output, images) or (masks is not None and is_inside(output, masks)):
+        raise UsageError(f"--output {output} is a folder of inputs, or in one; choose another")
+    if masks is not None and is_inside(masks, images):
+        raise UsageError(f"--masks {masks} is in --images {images}, so masks would be filled too; move it out")
     return hashlib.sha256((opened.path / "bundle.json").read_bytes()).hexdigest()[:16]
 
 
@@ -165,40 +140,37 @@ def _run(
     progress: Callable[[int, int], None],
 ) -> None:
     """Fill pairs, and tell the manifest of each once."""
-    worker = {"storage": storage} | worker_options(
-        ray, bundle, options.device, options.cpus_per_worker, options.max_pixels
-    )
+    worker = {"storage": storage, **worker_options(ray, bundle, options)}
+    quiet(ray)
     total = len(pairs) + result.failed
-    left = {name for name, _, _ in pairs}
-    for rows in _filled(ray, pairs, worker, options):
-        left -= {row["name"] for row in rows}
-        _take(manifest, result, rows)
-        progress(result.filled + result.failed, total)
-    _take(manifest, result, [_failure(name, "Ray gave up on it; run the job again") for name in sorted(left)])
+    # An image that kills its worker takes its block with it, and the blocks that wait there: the second time, each of
+    # these images is a block, and waits for no other.
+    for size, in_flight in ((BLOCK, None), (1, 1)):
+        if not pairs:
+            return
+        left = {name for name, _, _ in pairs}
+        for rows in _filled(ray, pairs, size, worker, actors(ray, options, in_flight)):
+            left -= {row["name"] for row in rows}
+            _take(manifest, result, rows)
+            progress(result.filled + result.failed, total)
+        pairs = [pair for pair in pairs if pair[0] in left]
+    died = f"its worker died {RETRIES + 1} times; look at it, or give workers more memory"
+    _take(manifest, result, [_failure(name, died) for name, _, _ in pairs])
 
 
 def _filled(
-    ray: Any, pairs: list[tuple[str, str, str]], worker: dict[str, Any], options: BatchOptions
+    ray: Any, pairs: list[tuple[str, str, str]], size: int, worker: dict[str, Any], how: dict[str, Any]
 ) -> Iterator[list[Row]]:
-    """The manifest rows of pairs, as workers finish them, each once."""
+    """The manifest rows of pairs, as workers finish blocks of `size`, each once."""
     import pyarrow as pa
 
-    for name in ("ray.data", "ray.core"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # the job tells its progress itself
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # such a block's images are told as failed
     columns = ("name", "image", "mask")
     blocks = [
-        pa.table({column: [pair[n] for pair in pairs[start : start + BLOCK]] for n, column in enumerate(columns)})
-        for start in range(0, len(pairs), BLOCK)
+        pa.table({column: [pair[n] for pair in pairs[start : start + size]] for n, column in enumerate(columns)})
+        for start in range(0, len(pairs), size)
     ]
     dataset = ray.data.from_arrow(blocks).map_batches(
-        FileWorker,
-        batch_size=None,
-        batch_format="numpy",
-        fn_constructor_kwargs=worker,
-        **actors(ray, options.workers, options.cpus_per_worker, options.gpus_per_worker),
+        FileWorker, batch_size=None, batch_format="numpy", fn_constructor_kwargs=worker, **how
     )
     try:
         for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -206,38 +178,3 @@ def _filled(
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]
         raise BackendError(f"Ray stopped the job: {reason}; run it again, what is done stays") from None
-
-
-@contextlib.contextmanager
-def _cluster(ray: Any, options: BatchOptions) -> Iterator[None]:
-    """Ray on this machine or a cluster's, ended with the block; where the process has one already, that one."""
-    if ray.is_initialized():
-        _check_resources(ray, options)
-        yield
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    here: dict[str, Any] = {}
-    if options.address is None:
-        cpus = max(os.cpu_count() or 1, options.workers * options.cpus_per_worker)
-        here = {"num_cpus": cpus, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
-    try:
-        ray.init(address=options.address or "local", log_to_driver=False, logging_level="ERROR", **here)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise BackendError(f"Ray cannot be reached at {options.address}: {error}") from None
-    try:
-        _check_resources(ray, options)
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_resources(ray: Any, options: BatchOptions) -> None:
-    """Refuse what would wait for ever: more than the cluster has."""
-    there = ray.cluster_resources()
-    for name, each in (("CPU", options.cpus_per_worker), ("GPU", options.gpus_per_worker)):
-        needed = options.workers * each
-        if needed > there.get(name, 0):
-            raise BackendError(
-                f"{options.workers} workers need {needed:g} {name}, but Ray has {there.get(name, 0):g}; "
-                "use fewer workers or add nodes"
-            )

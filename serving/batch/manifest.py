@@ -1,7 +1,8 @@
 """The manifest: what was done with each image, as Parquet files in one folder.
 
 Only the program that runs the job writes it, a part at a time, each part whole or not at all. A part is written after
-the results it tells of, so what it says is true; what a killed program had not yet written is done again.
+the results it tells of, so what it says is true; what a killed program had not yet written is done again. That is
+little: the newest part is written again and again while it grows.
 """
 
 import io
@@ -13,8 +14,10 @@ from .storage import MANIFEST, list_files, open_folder, write_whole
 from .worker import FACTS, Row
 
 PART_ROWS = 1000
-PART_SECONDS = 30.0
-"""A part is written after so many images, or so long: what is lost if the program is killed."""
+"""Images of a part, at least, but for the newest."""
+
+FLUSH_SECONDS = 1.0
+"""What is told longer ago is on the disk."""
 
 
 class Manifest:
@@ -29,7 +32,7 @@ class Manifest:
         self._output, self.bundle = output, bundle
         self._rows: list[Row] = []
         self._written = time.monotonic()
-        self._part = 0
+        self._part = 1
         self._run = f"{time.time_ns():020d}"
 
     def read(self) -> dict[str, Row]:
@@ -55,13 +58,13 @@ class Manifest:
             filesystem.delete_file(f"{folder}/{MANIFEST}/{path}")
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Append rows; they are on the disk after `PART_ROWS` of them, `PART_SECONDS`, or `flush`."""
+        """Append rows; they are on the disk after `FLUSH_SECONDS`, where more come, or `flush`."""
         self._rows += [{**row, "bundle": self.bundle} for row in rows]
-        if len(self._rows) >= PART_ROWS or time.monotonic() - self._written > PART_SECONDS:
+        if len(self._rows) >= PART_ROWS or time.monotonic() - self._written > FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was added as one more part."""
+        """Write the newest part with what was added to it; a full one stays as it is from then on."""
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -71,7 +74,7 @@ class Manifest:
             schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
             content = io.BytesIO()
             parquet.write_table(pa.Table.from_pylist(self._rows, schema), content)
-            self._part += 1
             write_whole(self._output, f"{MANIFEST}/part-{self._run}-{self._part:06d}.parquet", content.getvalue())
-        self._rows = []
+        if len(self._rows) >= PART_ROWS:
+            self._rows, self._part = [], self._part + 1
         self._written = time.monotonic()

@@ -90,6 +90,12 @@ def is_file(uri: str) -> bool:
     return bool(filesystem.get_file_info(path).type == fs.FileType.File)
 
 
+def is_inside(uri: str, folder: str) -> bool:
+    """Whether an address is that of a folder, or of something below it."""
+    (kind, path), (other, above) = ((found.type_name, at) for found, at in map(open_folder, (uri, folder)))
+    return kind == other and f"{path}/".startswith(f"{above.rstrip('/')}/")
+
+
 def write_whole(uri: str, path: str, content: bytes) -> None:
     """Write a file below a folder whole or not at all.
 

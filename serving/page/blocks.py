@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...runtime import Inpainter, InpaintrtError
-from ...runtime.errors import BackendError
+from ..extras import load_extra
 from .limits import Limits
 from .requests import PageRequests
 
@@ -41,7 +41,7 @@ def make_page(inpainters: Mapping[str, Inpainter], limits: Limits | None = None)
     """
     if not inpainters:
         raise ValueError("make_page needs at least one Inpainter")
-    gr = load_gradio()
+    gr = load_extra("page", "gradio")
     limits = limits or Limits()
     with gr.Blocks(
         title="Inpaint", analytics_enabled=False, delete_cache=(limits.keep_seconds // 4 + 1, limits.keep_seconds)
@@ -78,19 +78,6 @@ def make_page(inpainters: Mapping[str, Inpainter], limits: Limits | None = None)
                 queue=False,
             )
     return page.queue(max_size=limits.waiting)
-
-
-def load_gradio() -> Any:
-    """The module gradio, which takes seconds to import.
-
-    Raises:
-        BackendError: saying how to install it.
-    """
-    try:
-        import gradio  # only for the page
-    except ImportError as error:
-        raise BackendError(f"the page needs gradio ({error}); from a checkout: pip install -e '.[page]'") from None
-    return gradio
 
 
 def _in_words(event_data: type, answer: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Callable[..., Any]:

@@ -1,9 +1,12 @@
 """The batch job on a Ray cluster of three nodes on this machine: what is killed costs nothing and doubles nothing."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +22,8 @@ from inpaintrt.runtime.errors import BackendError
 from inpaintrt.runtime.images import decode_image, encode_png
 from inpaintrt.serving.batch import BatchOptions, fill_dataset, job, run_batch
 from inpaintrt.serving.batch.manifest import Manifest
+from inpaintrt.serving.batch.worker import FileWorker, Row
+from tests.commands import program
 from tests.conftest import random_picture
 from tests.serving.browser import pixels, png
 
@@ -90,20 +95,44 @@ def make_folders(folder: Path, count: int) -> list[str]:
     return [str(folder / name) for name in ("images", "masks", "out")]
 
 
-def kill_a_worker() -> None:
-    """SIGKILL one of the processes that fill."""
+def processes(name: bytes) -> list[int]:
+    """Whose command line holds a name."""
+    found = []
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
-            if b"ray::MapWorker" in (process / "cmdline").read_bytes():
-                os.kill(int(process.name), signal.SIGKILL)
-                return
-    pytest.fail("no worker is running")
+            if name in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
+def kill_a_worker() -> None:
+    """SIGKILL one of the processes that fill."""
+    os.kill(processes(b"ray::MapWorker")[0], signal.SIGKILL)
+
+
+def wait_until_gone(name: bytes) -> None:
+    end = time.monotonic() + NODE_START
+    while processes(name):
+        assert time.monotonic() < end, f"{name!r} is still there"
+        time.sleep(0.2)
+
+
+def killed_at_one(name: str) -> type[FileWorker]:
+    """A worker whose process ends at an image, as a decoder may that runs out of memory."""
+
+    class Killed(FileWorker):
+        def _fill_file(self, name_: str, image: str, mask: str) -> Row:
+            if name_ == name:
+                os._exit(1)
+            return super()._fill_file(name_, image, mask)
+
+    return Killed
 
 
 def manifest_rows(output: str) -> list[dict[str, Any]]:
     from pyarrow import parquet
 
-    return [r for part in sorted(Path(output, "manifest").iterdir()) for r in parquet.read_table(part).to_pylist()]
+    return [r for part in sorted(Path(output).glob("manifest/*")) for r in parquet.read_table(part).to_pylist()]
 
 
 def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
@@ -146,6 +175,49 @@ def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
     after = {path.name: path.stat().st_mtime_ns for path in Path(output, "filled").iterdir()}
     assert {name: after[name] for name in before} == before
     assert sorted(row["name"] for row in manifest_rows(output)) == [*names, "cut"]
+
+
+def test_an_image_that_kills_its_worker_takes_no_other_with_it(
+    cluster: Any, dynamic_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "BLOCK", 4)
+    monkeypatch.setattr(job, "FileWorker", killed_at_one("005"))
+    addresses = make_folders(tmp_path, 12)
+    result = run_batch(dynamic_bundle.path, *addresses, BatchOptions(workers=1, device="cpu"))
+    assert (result.filled, result.failed) == (11, 2)
+    assert result.errors["005"] == "its worker died 4 times; look at it, or give workers more memory"
+    assert sorted(row["name"] for row in manifest_rows(addresses[2])) == [*(f"{n:03}" for n in range(12)), "cut"]
+
+
+def test_a_killed_command_goes_on_where_it_was(dynamic_bundle: Bundle, tmp_path: Path) -> None:
+    count = 400
+    images, masks, output = make_folders(tmp_path, count)
+    command = [sys.executable, "-c", program("inpaint-batch"), dynamic_bundle.path, "--device", "cpu"]
+    command += ["--images", images, "--masks", masks, "-o", output]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while len(manifest_rows(output)) < count // 4:
+        assert process.poll() is None, "it must be killed half-way"
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    wait_until_gone(b"ray::MapWorker")
+    before = filled_files(output)
+    known = {row["name"] for row in manifest_rows(output)}
+    assert count // 4 <= len(known - {"cut"}) < count
+
+    done = subprocess.run([*command, "--json"], check=False, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["done_before"] == len(known - {"cut"})
+    after = filled_files(output)
+    assert len(after) == count
+    assert {name: after[name] for name in known - {"cut"}} == {name: before[name] for name in known - {"cut"}}
+    assert sorted(row["name"] for row in manifest_rows(output)) == [*(f"{n:03}" for n in range(count)), "cut"]
+
+
+def filled_files(output: str) -> dict[str, int]:
+    """When each result was written."""
+    folder = Path(output, "filled")
+    return {path.stem: path.stat().st_mtime_ns for path in folder.iterdir()} if folder.is_dir() else {}
 
 
 def test_a_dataset_of_ones_own(cluster: Any, dynamic_bundle: Bundle) -> None:

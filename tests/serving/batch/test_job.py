@@ -10,7 +10,7 @@ pytest.importorskip("ray", reason="needs ray; pip install -e '.[ray]'")
 
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import UsageError
-from inpaintrt.serving.batch import job, run_batch
+from inpaintrt.serving.batch import job, manifest, run_batch
 from inpaintrt.serving.batch.manifest import Manifest
 from inpaintrt.serving.batch.storage import Storage, list_files, write_whole
 from inpaintrt.serving.batch.worker import ColumnWorker, FileWorker, pack
@@ -114,6 +114,16 @@ def test_the_manifest_keeps_what_is_done_and_there(tmp_path: Path) -> None:
         job._done(Manifest(output, "other"), output)
 
 
+def test_the_newest_part_is_on_the_disk_while_it_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "PART_ROWS", 4)
+    monkeypatch.setattr(manifest, "FLUSH_SECONDS", -1.0)
+    growing = Manifest(str(tmp_path), "abc")
+    for number in range(10):
+        growing.add([row(str(number))])
+        assert set(Manifest(str(tmp_path), "abc").read()) == {str(n) for n in range(number + 1)}
+    assert len(list((tmp_path / "manifest").iterdir())) == 3
+
+
 def test_addresses_that_do_not_fit_are_refused_before_ray_starts(
     folder: Path, dynamic_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,8 +140,11 @@ def test_addresses_that_do_not_fit_are_refused_before_ray_starts(
         run(images=str(folder / "nowhere"))
     with pytest.raises(UsageError, match="nowhere: holds no masks"):
         run(masks=str(folder / "nowhere"))
-    with pytest.raises(UsageError, match="is a folder of inputs"):
-        run(output=images)
+    for inside in (images, masks, f"{images}/out", f"{folder}/x/../images/out"):
+        with pytest.raises(UsageError, match="is a folder of inputs, or in one; choose another"):
+            run(output=inside)
+    with pytest.raises(UsageError, match=r"--masks .* is in --images .*; move it out"):
+        run(images=str(folder), output=f"{folder}-out")
     with pytest.raises(UsageError, match="ftp://host/x: cannot be opened"):
         run(images="ftp://host/x")
     put(folder / "images/a.jpg", b"x")
