@@ -29,7 +29,10 @@ def find_images(folders: Sequence[Path], exclude: Sequence[str] = ()) -> list[Pa
         key = f"photos[{number}]"
         if not folder.exists():
             raise UsageError(f"{key}: {folder} does not exist; expected an image or a folder of images")
-        inside = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
+        try:
+            inside = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
+        except OSError as error:  # a folder that may not be read, or goes away
+            raise UsageError(f"{key}: {folder} cannot be searched: {error}") from None
         images = [path for path in inside if path.is_file() and path.suffix.lower() in SUFFIXES]
         here = [path for path in images if not any(text in path.name for text in exclude)]
         if not here:

@@ -50,10 +50,14 @@ class Limits:
         )
 
     def __str__(self) -> str:
-        low = f"above {self.above:g}" if self.above is not None else f"of at least {self.least:g}"
-        high = f" and below {self.below:g}" if self.below is not None else ""
-        high = f" and at most {self.most:g}" if self.most is not None else high
+        low = f"above {_shown(self.above)}" if self.above is not None else f"of at least {_shown(self.least)}"
+        high = f" and below {_shown(self.below)}" if self.below is not None else ""
+        high = f" and at most {_shown(self.most)}" if self.most is not None else high
         return f"a number {low}{high}"
+
+
+def _shown(limit: float | None) -> str:
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
 
 
 def number(default: Any = MISSING, **limits: float) -> Any:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.export.checkpoints.own import NETWORKS
 from inpaintrt.export.interface import Interface
@@ -18,6 +20,9 @@ from .initialise import initialise
 
 IMAGE_RANGE = (-1.0, 1.0)
 PAPERS_WEIGHTS = {"pconv_unet": "he", "deepfill_v2": "glorot"}
+
+MOST_WEIGHTS = 500_000_000
+"""Ten times those of the papers' largest network. In fp32 with averages, gradients and Adam's moments, 10 GB."""
 
 Network = PConvUNet | DeepFillV2
 
@@ -50,6 +55,10 @@ def _made(kind: type[Network], arguments: Mapping[str, Any]) -> Network:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong is in the error
+            with torch.device("meta"):  # takes no memory
+                weights = sum(weight.numel() for weight in kind(**arguments).parameters())
+            if weights > MOST_WEIGHTS:
+                raise ValueError(f"it would have {weights:,} weights; expected at most {MOST_WEIGHTS:,}")
             return kind(**arguments)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, MemoryError) as error:
         text = " ".join(str(error).split()).replace(f"{kind.__name__}.__init__() ", "")

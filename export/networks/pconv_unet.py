@@ -57,11 +57,11 @@ def _check_layers(widths: Sequence[int], kernels: Sequence[int], strides: Sequen
             f"{len(widths)} widths need as many kernels and strides, got {len(kernels)} and {len(strides)}"
         )
     for name, values, expected, allowed in (
-        ("widths", widths, "above 0", [value for value in widths if value > 0]),
-        ("kernels", kernels, "odd and above 0", [value for value in kernels if value > 0 and value % 2]),
-        ("strides", strides, "1 or 2", [value for value in strides if value in (1, 2)]),
+        ("widths", widths, "above 0", lambda value: value > 0),
+        ("kernels", kernels, "odd and above 0", lambda value: value > 0 and value % 2),
+        ("strides", strides, "1 or 2", lambda value: value in (1, 2)),
     ):
-        if list(values) != allowed or not all(isinstance(value, int) for value in values):
+        if not all(isinstance(value, int) and allowed(value) for value in values):
             raise ValueError(f"{name} are {list(values)}; expected whole numbers, each {expected}")
 
 

@@ -70,3 +70,12 @@ def test_images_beyond_the_memory_are_decoded_again(photos: Path, monkeypatch: p
     for number in (1, 2, 0, 2, 1):
         assert (store.load(number) == load(store.paths[number], 64)).all()
     assert decoded == ["a.png", "b.png"]
+
+
+def test_a_folder_that_cannot_be_searched_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "inner")
+
+    monkeypatch.setattr(Path, "rglob", refuse)
+    with pytest.raises(UsageError, match=r"photos\[0\]: .* cannot be searched: .*Permission denied: 'inner'"):
+        find_images([tmp_path])

@@ -28,7 +28,11 @@ def checkpoint(tmp_path: Path) -> Path:
         ({"widths": []}, "0 widths need as many kernels and strides"),
         ({"widths": [0, 4]}, r"widths are \[0, 4\]; expected whole numbers, each above 0"),
         ({"widths": [4.5, 4]}, "widths are .* expected whole numbers"),
-        ({"widths": "wide"}, "PConvUNet does not take"),
+        (
+            {"widths": "wide", "kernels": [3] * 4, "strides": [2] * 4},
+            "widths are .* expected whole numbers, each above",
+        ),
+        ({"widths": [200_000, 4]}, "it would have 360,062,400,092 weights; expected at most 500,000,000"),
         ({"widths": 4}, "PConvUNet does not take"),
         ({"widths": [4, 4], "strides": [3, 2]}, r"strides are \[3, 2\]; expected whole numbers, each 1 or 2"),
         ({"widths": [4, 4], "kernels": [4, 3]}, r"kernels are \[4, 3\]; expected whole numbers, each odd"),
