@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
 	&& $(BIN)/pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
 
-.PHONY: demo test check long lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check triton-check serving-check clean
+.PHONY: demo test check long lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check browser triton-check serving-check clean
 
 $(VENV)/ready: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -67,6 +67,9 @@ cpp-packages:  ## what runtime/cpp is built and tested with and is not installed
 cpp-windows: environment  ## runtime/cpp for Windows with MinGW-w64, its tests under Wine (needs apt, no root); 10 minutes
 	tests/runtime/cpp_packages.sh build/windows-packages windows
 	$(BIN)/python -m tests.runtime.cpp_windows
+
+browser:  ## Chromium for the tests of the page, where it is not installed, from Debian's packages (needs apt, no root)
+	test -x /usr/bin/chromium || test -x build/chromium/chromium || tests/serving/chromium.sh build/chromium
 
 serving-check: environment  ## the page in Chromium and the Ray job on three nodes; about four minutes
 	$(BIN)/python -m pytest tests/serving

@@ -94,8 +94,9 @@ def running(ray: Any, options: BatchOptions) -> Iterator[None]:
         }
     try:
         ray.init(address=options.address or "local", log_to_driver=False, logging_level="ERROR", **here)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise BackendError(f"Ray cannot be reached at {options.address}: {error}") from None
+    except Exception as error:  # Ray raises plain ones too, such as on a machine too busy to start it in time
+        what = f"be reached at {options.address}" if options.address else "be started on this machine"
+        raise BackendError(f"Ray cannot {what}: {error}") from None
     try:
         _check_resources(ray, options)
         yield

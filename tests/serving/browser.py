@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-CHROMIUM = "/usr/bin/chromium"
+UNPACKED = Path(__file__).parents[2] / "build/chromium/chromium"
+CHROMIUM = next((path for path in (Path("/usr/bin/chromium"), UNPACKED) if path.exists()), None)
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+"""Headless, and with no other host to be found: the page must work on a machine without internet."""
 
 PHONE = {"width": 360, "height": 740}
 
@@ -29,8 +32,8 @@ def needs_browser() -> list[pytest.MarkDecorator]:
     from importlib.util import find_spec
 
     missing = [name for name in ("gradio", "playwright") if find_spec(name) is None]
-    if not Path(CHROMIUM).exists():
-        missing.append(f"{CHROMIUM} (apt-get install chromium)")
+    if CHROMIUM is None:
+        missing.append("Chromium (make browser, or apt-get install chromium)")
     return [pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")]
 
 
@@ -69,23 +72,60 @@ def browser() -> Iterator[Any]:
 
 @dataclass
 class Visitor:
-    """A visitor with the page open; `foreign` are the addresses it was sent to on other hosts."""
+    """A visitor with the page open; `foreign` are the addresses on other hosts that it was sent to, in vain."""
 
     page: Any
     foreign: list[str]
 
     @classmethod
     def arrive(
-        cls, chromium: Any, address: str, viewport: dict[str, int] | None = None, phone: bool = False
+        cls,
+        chromium: Any,
+        address: str,
+        viewport: dict[str, int] | None = None,
+        phone: bool = False,
+        login: tuple[str, str] | None = None,
     ) -> "Visitor":
+        """Open the page, and log in where it asks for it."""
         context = chromium.new_context(viewport=viewport or {"width": 1000, "height": 900}, has_touch=phone)
         context.set_default_timeout(60_000)
-        page = context.new_page()
-        foreign: list[str] = []
-        page.on("request", lambda request: foreign.append(request.url) if not is_local(request.url, address) else None)
-        page.goto(address)
-        page.wait_for_selector(".editor[aria-busy=false] .choose")
-        return cls(page, foreign)
+        visitor = cls(context.new_page(), [])
+        context.route(lambda url: not is_local(url, address), visitor.refuse)
+        visitor.page.goto(address)
+        if login:
+            visitor.log_in(*login)
+        visitor.page.wait_for_selector(".editor[aria-busy=false] .choose")
+        return visitor
+
+    def refuse(self, route: Any) -> None:
+        """Let nothing leave the machine."""
+        self.foreign.append(route.request.url)
+        route.abort()
+
+    def log_in(self, user: str, password: str) -> None:
+        """Fill Gradio's login form, and send it."""
+        self.page.fill("input[type=text]", user)
+        self.page.fill("input[type=password]", password)
+        self.page.click("button:has-text('Login')")
+
+    def hand_over(self, content: bytes, name: str, kind: str) -> str:
+        """Drop a file on the page, or paste it; what the page then says."""
+        files = self.page.evaluate_handle(
+            """([bytes, name]) => { const transfer = new DataTransfer();
+              transfer.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/png'})); return transfer; }""",
+            [list(content), name],
+        )
+        event = {
+            "drop": "DragEvent(kind, {dataTransfer: files, ",
+            "paste": "ClipboardEvent(kind, {clipboardData: files, ",
+        }
+        with self.answered():
+            self.page.evaluate(
+                f"([files, kind]) => document.querySelector('.editor').dispatchEvent(new {event[kind]}"
+                " bubbles: true, cancelable: true}))",
+                [files, kind],
+            )
+        return self.message()
 
     def choose(self, content: bytes, name: str, control: str = ".image-file") -> str:
         """Choose a file; what the page then says."""
@@ -148,8 +188,13 @@ def is_local(url: str, address: str) -> bool:
 
 def png(values: np.ndarray, **options: Any) -> bytes:
     """An array as the content of a PNG."""
+    return encoded(Image.fromarray(values), "PNG", **options)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """An image as the content of a file."""
     content = io.BytesIO()
-    Image.fromarray(values).save(content, "PNG", **options)
+    image.save(content, kind, **options)
     return content.getvalue()
 
 

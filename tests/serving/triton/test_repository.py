@@ -1,10 +1,12 @@
 """The model repository: what is in it, what becomes a new version, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from onnxruntime import InferenceSession
 
 from inpaintrt.runtime import Bundle
 from inpaintrt.runtime.bundle import Artifact
@@ -47,6 +49,26 @@ def test_a_static_network_of_one_image_has_fixed_shapes(shared_bundle: Bundle, t
     assert "kind: KIND_GPU" in config
     assert "ONNX, fp16." in config
     assert "max_batch_size: 1" in (tmp_path / "places/config.pbtxt").read_text()
+
+
+def test_tensors_are_those_of_the_network(dynamic_bundle: Bundle, shared_bundle: Bundle, tmp_path: Path) -> None:
+    """What Triton's ONNX Runtime backend checks when it loads a model; no such backend was to be had."""
+    for name, bundle in {"dynamic": dynamic_bundle, "static": shared_bundle}.items():
+        export_repository(bundle.path, tmp_path, name)
+        config = (tmp_path / f"{name}_engine/config.pbtxt").read_text()
+        network = InferenceSession(tmp_path / f"{name}_engine/1/model.onnx", providers=["CPUExecutionProvider"])
+        batched = "max_batch_size: 0" not in config
+        for kind, tensors in (("input", network.get_inputs()), ("output", network.get_outputs())):
+            told = re.findall(
+                rf'^{kind} {{ name: "(\w+)" data_type: TYPE_(\w+) dims: \[ (.*) \] }}$', config, re.MULTILINE
+            )
+            expected = []
+            for tensor in tensors:
+                assert isinstance(tensor.shape[0], str) == batched, "Triton adds a batch that may be of any size"
+                sizes = [-1 if isinstance(size, str) else size for size in tensor.shape]
+                dims = ", ".join(map(str, sizes[1:] if batched else sizes))
+                expected.append((tensor.name, {"tensor(uint8)": "UINT8"}[tensor.type], dims))
+            assert told == expected
 
 
 def test_only_a_changed_bundle_becomes_a_new_version(bundle: Bundle, tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ The server and its client want another NumPy and another protobuf than the expor
 their own. There is no PyTorch in it: two bundles of different weights are made before, in the project's environment.
 """
 
+import json
 import os
 import subprocess
 import sys
 import sysconfig
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +26,11 @@ if "TRITON_BUNDLES" not in os.environ:
 
 from tritonclient import grpc, http
 
-from inpaintrt.runtime import Inpainter
+from inpaintrt.runtime import Bundle, Inpainter
+from inpaintrt.runtime.bundle import Artifact
+from inpaintrt.serving.triton.config import Placing, engine_config
 from tests.serving.browser import pixels, png
+from tests.serving.files import bad_files
 from tests.serving.triton.server import Server, triton_server
 
 BUNDLES = Path(os.environ.get("TRITON_BUNDLES", "build/triton"))
@@ -173,6 +178,56 @@ def test_malformed_requests_are_errors_and_the_server_lives(server: Server, prot
     assert server.process.poll() is None
 
 
+def test_files_that_are_no_images_are_errors(server: Server) -> None:
+    from tritonclient.utils import InferenceServerException
+
+    image, mask = image_and_mask((40, 50), 0)
+    with open_client("grpc", server) as client:
+        for content, _ in bad_files().values():
+            file = np.array([[content]], dtype=object)
+            with pytest.raises(InferenceServerException, match=r"image_file 0: (is|has|holds|20000x15000 is over) "):
+                ask("grpc", client, {"image_file": file, "mask": mask}, "filled_file")
+        assert ask("grpc", client, {"image": image, "mask": mask}, "filled")[0].shape == image.shape
+
+
+def raw_requests() -> dict[str, bytes]:
+    """Bodies that no client sends; without a shape of 10^18 numbers in JSON, which ends Triton 2.51 itself."""
+
+    def body(shape: list[Any], kind: str = "UINT8", data: Any = (), **more: Any) -> bytes:
+        image = {"name": "image", "shape": shape, "datatype": kind, **more}
+        return json.dumps({"inputs": [image if more else image | {"data": list(data)}]}).encode()
+
+    return {
+        "nothing": b"",
+        "no json": b"\x89PNG\r\n\x1a\n" * 100,
+        "no inputs": b"{}",
+        "deep": b"[" * 100_000,
+        "wrong type of inputs": b'{"inputs": 7}',
+        "too little": body([1, 4, 4, 3], data=[0] * 5),
+        "too much": body([1, 1, 1, 3], data=[0] * 50),
+        "negative": body([1, -4, 4, 3], data=[0] * 48),
+        "no number": body([1, "x", 4, 3], data=[0] * 48),
+        "unknown type": body([1, 4, 4, 3], "UINT7", [0] * 48),
+        "words": body([1, 1, 1, 3], data=["a", "b", "c"]),
+        "too large": body([1, 1, 1, 3], data=[1000, -7, 0]),
+        "missing memory": body(
+            [1, 4, 4, 3], parameters={"shared_memory_region": "none", "shared_memory_byte_size": 48}
+        ),
+        "missing binary": body([1, 4, 4, 3], parameters={"binary_data_size": 48}),
+    }
+
+
+@pytest.mark.parametrize("name", raw_requests())
+def test_bodies_that_no_client_sends_are_errors(server: Server, name: str) -> None:
+    url, kind = f"http://{server.http}/v2/models/places/infer", {"Content-Type": "application/json"}
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(url, raw_requests()[name], kind), timeout=60)
+    assert json.loads(caught.value.read())["error"]
+    with open_client("http", server) as client:
+        image, mask = image_and_mask((40, 50), 0)
+        assert ask("http", client, {"image": image, "mask": mask}, "filled")[0].shape == image.shape
+
+
 def test_a_new_export_is_served_when_the_model_is_loaded_again(server: Server, repository: Path) -> None:
     image, mask = image_and_mask((64, 64), 9)
     results = {}
@@ -220,3 +275,9 @@ def test_the_configuration_of_the_bare_network_is_valid(server: Server, reposito
     assert [(tensor.name, list(tensor.dims)) for tensor in config.input] == [("image", [-1, -1, 3]), ("mask", [-1, -1])]
     with open_client("http", server) as client, pytest.raises(InferenceServerException, match="unable to find backend"):
         client.load_model("places_engine")
+
+    engines = [Artifact("e", "engine", "fp16", "0" * 64, 1, "tensorrt", "10.13", sm, "key") for sm in ("sm89", "sm120")]
+    text = engine_config(Bundle.open(BUNDLES / "first"), "places_engine", Placing(True, 2, 100), engines)
+    config = text_format.Parse(text, model_config_pb2.ModelConfig())
+    assert (config.backend, config.platform) == ("tensorrt", "tensorrt_plan")
+    assert dict(config.cc_model_filenames) == {"8.9": "model.sm89.plan", "12.0": "model.sm120.plan"}

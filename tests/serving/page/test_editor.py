@@ -1,7 +1,7 @@
 """The page in Chromium: what a visitor sees and gets, with the mouse, a finger and the keyboard."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,10 @@ import pytest
 
 from inpaintrt.runtime import Bundle, Inpainter
 from tests.conftest import random_picture
-from tests.serving.browser import PHONE, Visitor, browser, needs_browser, pixels, png, served
+from tests.serving.browser import PHONE, Visitor, needs_browser, pixels, png, served
 from tests.serving.files import bad_files
+
+Visit = Callable[..., Visitor]
 
 pytestmark = [*needs_browser(), pytest.mark.slow]
 
@@ -20,12 +22,6 @@ def address(dynamic_bundle: Bundle) -> Iterator[str]:
     limits = ("--max-megapixels", "1", "--max-upload", "2", "--at-once", "1", "--waiting", "1")
     with served(dynamic_bundle.path, *limits) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +36,9 @@ def image() -> np.ndarray:
 
 
 def test_painted_with_the_mouse_filled_and_downloaded(
-    chromium: Any, address: str, inpaint: Inpainter, image: np.ndarray
+    visit: Visit, address: str, inpaint: Inpainter, image: np.ndarray
 ) -> None:
-    visitor = Visitor.arrive(chromium, address)
+    visitor = visit(address)
     assert visitor.choose(png(image), "photo.png") == "photo.png: 120 x 90 pixels. Paint over what is to go."
     assert visitor.fill() == "Paint over what is to be filled first."
     visitor.drag((0.2, 0.3), (0.6, 0.4))
@@ -87,11 +83,10 @@ def test_painted_with_the_mouse_filled_and_downloaded(
     again = visitor.painted()
     assert visitor.fill() == "Filled."
     assert (pixels(visitor.download()) == inpaint(filled, again)).all()
-    assert visitor.foreign == []
 
 
-def test_the_keyboard_is_enough(chromium: Any, address: str, inpaint: Inpainter, image: np.ndarray) -> None:
-    visitor = Visitor.arrive(chromium, address)
+def test_the_keyboard_is_enough(visit: Visit, address: str, inpaint: Inpainter, image: np.ndarray) -> None:
+    visitor = visit(address)
     page = visitor.page
 
     def tab_to(selector: str) -> None:
@@ -137,8 +132,8 @@ def test_the_keyboard_is_enough(chromium: Any, address: str, inpaint: Inpainter,
     assert (pixels(waiting.value.path().read_bytes()) == inpaint(image, mask)).all()
 
 
-def test_a_finger_on_a_phone(chromium: Any, address: str, inpaint: Inpainter, image: np.ndarray) -> None:
-    visitor = Visitor.arrive(chromium, address, PHONE, phone=True)
+def test_a_finger_on_a_phone(visit: Visit, address: str, inpaint: Inpainter, image: np.ndarray) -> None:
+    visitor = visit(address, viewport=PHONE, phone=True)
     visitor.choose(png(image), "photo.png")
     session = visitor.page.context.new_cdp_session(visitor.page)
     path = [visitor.on_image(0.2 + 0.1 * step, 0.5) for step in range(5)]
@@ -157,8 +152,21 @@ def test_a_finger_on_a_phone(chromium: Any, address: str, inpaint: Inpainter, im
     assert min(heights) >= 44, "buttons for fingers"
 
 
-def test_bad_files_are_said_in_words_and_the_page_goes_on(chromium: Any, address: str, image: np.ndarray) -> None:
-    visitor = Visitor.arrive(chromium, address)
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_an_image_is_dropped_or_pasted(
+    visit: Visit, address: str, inpaint: Inpainter, image: np.ndarray, way: str
+) -> None:
+    visitor = visit(address)
+    assert visitor.hand_over(png(image), "x.png", way) == "x.png: 120 x 90 pixels. Paint over what is to go."
+    visitor.drag((0.3, 0.3), (0.5, 0.5))
+    mask = visitor.painted()
+    assert visitor.fill() == "Filled."
+    assert (pixels(visitor.download()) == inpaint(image, mask)).all()
+    assert visitor.hand_over(b"<svg/>", "vector.svg", way).startswith("vector.svg: is no image of a known format")
+
+
+def test_bad_files_are_said_in_words_and_the_page_goes_on(visit: Visit, address: str, image: np.ndarray) -> None:
+    visitor = visit(address)
     for name, (content, message) in bad_files().items():
         said = visitor.choose(content, name)
         assert re.match(message, said)
@@ -174,9 +182,9 @@ def test_bad_files_are_said_in_words_and_the_page_goes_on(chromium: Any, address
     assert visitor.fill() == "Filled."
 
 
-def test_two_visitors_at_once_get_their_own(chromium: Any, address: str, inpaint: Inpainter) -> None:
+def test_two_visitors_at_once_get_their_own(visit: Visit, address: str, inpaint: Inpainter) -> None:
     images = [random_picture(80, 100, seed)[0] for seed in (1, 2)]
-    visitors = [Visitor.arrive(chromium, address) for _ in images]
+    visitors = [visit(address) for _ in images]
     for visitor, image in zip(visitors, images, strict=True):
         visitor.choose(png(image), "photo.png")
         visitor.drag((0.3, 0.3), (0.7, 0.7))

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import ImageError
 from inpaintrt.serving.page.limits import Limits
 from inpaintrt.serving.page.requests import VIEW_SIDE, PageRequests, view_size
 from tests.conftest import random_picture
-from tests.serving.browser import pixels, png
+from tests.serving.browser import encoded, pixels, png
 from tests.serving.files import bad_files
 
 
@@ -65,6 +66,31 @@ def test_transparency_and_grey_come_back(requests: PageRequests, folder: Path) -
         assert (back[~hole] == values[~hole]).all()
         if name == "rgba.png":
             assert (back[..., 3] == rgba[..., 3]).all()
+
+
+def test_a_turned_image_is_painted_and_comes_back_upright(requests: PageRequests, folder: Path) -> None:
+    image, hole = random_picture(40, 60)
+    exif = Image.Exif()
+    exif[274] = 6  # a camera held upright: its pixels lie on their side
+    lying = encoded(Image.fromarray(np.rot90(image)), "PNG", exif=exif)
+    asked = upload(folder, lying, "phone.png")
+    opened = requests.open_image(asked)
+    assert (opened["width"], opened["height"], opened["view_size"]) == (60, 40, [60, 40])
+    mask = upload(folder, png((hole * 255).astype(np.uint8)), "mask.png")["path"]
+    answer = requests.fill({"image": asked["path"], "name": "phone.png", "bundle": "small", "mask": mask})
+    with Image.open(answer["path"]) as result:
+        assert result.getexif().get(274, 1) == 1
+        assert (np.asarray(result)[~hole] == image[~hole]).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3 * VIEW_SIDE), (5_000, 2)])
+def test_the_thinnest_images_are_filled(requests: PageRequests, folder: Path, size: tuple[int, int]) -> None:
+    asked = upload(folder, png(np.full((*size, 3), 90, dtype=np.uint8)), "thin.png")
+    opened = requests.open_image(asked)
+    painted = np.full(opened["view_size"][::-1], 255, dtype=np.uint8)
+    mask = upload(folder, png(painted), "mask.png")["path"]
+    filling = {"image": asked["path"], "name": "thin.png", "bundle": "small", "mask": mask, "painted": True}
+    assert pixels(Path(requests.fill(filling)["path"]).read_bytes()).shape == (*size, 3)
 
 
 def test_a_mask_painted_on_the_view_of_a_large_image_is_scaled(requests: PageRequests, folder: Path) -> None:
