@@ -2,8 +2,13 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+ATTEMPTS = 20
+PAUSE = 0.01
+"""How often, and after how many seconds, Windows is asked again to replace a file that somebody reads just now."""
 
 
 @contextlib.contextmanager
@@ -18,7 +23,7 @@ def written_beside(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".partial-{path.name}")
     try:
         yield partial
-        partial.replace(path)
+        rename_over(partial, path)
     except OSError as error:
         if error.filename not in (None, str(partial), partial):
             raise
@@ -41,6 +46,35 @@ def replace_file(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     sync_directory(path.parent)
+
+
+def rename_over(source: Path, target: Path) -> None:
+    """Rename a file over another one, in one step. Windows refuses while somebody has `target` open: then a few times.
+
+    Raises:
+        OSError: if that is not possible; `target` is what it was.
+    """
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if os.name == "posix" or not left:
+                raise
+            time.sleep(PAUSE)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there. Windows keeps one that somebody has open; that is no error.
+
+    Raises:
+        OSError: if that is not possible for another reason.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if os.name == "posix":
+            raise
 
 
 def sync_directory(directory: Path) -> None:

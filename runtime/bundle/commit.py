@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import BundleError
-from ..files import sync_directory
+from ..files import remove, rename_over, sync_directory
 from .document import DOCUMENT, ENGINES, FIXED_MASK, REPORTS, Artifact
 from .opened import Bundle
 
@@ -97,7 +97,7 @@ def commit(bundle: Bundle, staged: Mapping[str, Path]) -> None:
             name = str(pure.with_name(f"{pure.stem}.{artifact.sha256[:12]}{pure.suffix}"))
             interim[artifact.path] = name
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        staged[artifact.path].replace(directory / name)
+        rename_over(staged[artifact.path], directory / name)
     if interim:
         pointing = [replace(a, path=interim.get(a.path, a.path)) for a in bundle.artifacts]
         _write_document(replace(bundle, artifacts=tuple(pointing)))
@@ -124,7 +124,7 @@ def old_artifacts(directory: Path) -> Sequence[Artifact]:
 def _write_document(bundle: Bundle) -> None:
     content = json.dumps(bundle.to_document(), indent=2, allow_nan=False).encode() + b"\n"
     with stage(bundle.path, DOCUMENT, content) as temporary:
-        temporary.replace(bundle.path / DOCUMENT)
+        rename_over(temporary, bundle.path / DOCUMENT)
     sync_directory(bundle.path)
 
 
@@ -136,7 +136,7 @@ def _copy_over(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
-        temporary.replace(target)
+        rename_over(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -147,16 +147,16 @@ def _remove_stale(bundle: Bundle, candidates: set[str]) -> None:
     left = {f"{ENGINES}/{path.name}" for path in (bundle.path / ENGINES).glob("*.engine")}
     left |= {path.name for path in bundle.path.iterdir() if INTERIM.fullmatch(path.name)}
     for name in (candidates | left) - named:
-        (bundle.path / name).unlink(missing_ok=True)
+        remove(bundle.path / name)
     for plan in (bundle.path / ENGINES).glob("*.engine.plan.json"):
         if f"{ENGINES}/{plan.name}" not in named:
-            plan.unlink(missing_ok=True)
+            remove(plan)
     for cache in (bundle.path / ENGINES).glob("*.engine.cache"):
         if not cache.with_suffix("").exists():
-            cache.unlink(missing_ok=True)
+            remove(cache)
     for temporary in [*bundle.path.glob(".partial-*"), *(bundle.path / ENGINES).glob(".partial-*")]:
         if _left_by_dead_process(temporary):
-            temporary.unlink(missing_ok=True)
+            remove(temporary)
 
 
 def _left_by_dead_process(temporary: Path) -> bool:

@@ -107,7 +107,8 @@ def _free_port(host: str, port: int) -> int:
     """The port, or any free one for 0; refused here rather than after the bundles are open."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # on Windows, the option would share a port that is in use
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
@@ -128,7 +129,8 @@ def _wait_to_be_stopped() -> None:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+    while not stopped.wait(1.0):  # Windows delivers no signal during a wait without end
+        pass
 
 
 main = command_line(inpaint_page)

@@ -194,13 +194,13 @@ def _entries(folder: Path) -> list[Path]:
 
 def _digest_of(version: Path) -> str:
     path = version / DIGEST
-    return path.read_text() if path.is_file() else ""
+    return path.read_text("utf-8") if path.is_file() else ""
 
 
 def _replace_text(path: Path, text: str) -> None:
     staged = path.with_name(f".partial-{uuid.uuid4().hex}")
     try:
-        staged.write_text(text)
+        staged.write_text(text, "utf-8")
         staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)

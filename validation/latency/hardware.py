@@ -21,7 +21,7 @@ def describe_hardware() -> dict[str, Any]:
 
 def _cpu_name() -> str:
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
@@ -30,7 +30,7 @@ def _cpu_name() -> str:
 def _gpu() -> dict[str, str] | str:
     command = ["nvidia-smi", f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=30)
     except (OSError, subprocess.SubprocessError) as error:
         return f"none that nvidia-smi knows: {error}"
     values = [value.strip() for value in done.stdout.splitlines()[0].split(",")]

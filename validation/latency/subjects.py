@@ -81,5 +81,5 @@ def device_memory(device: str) -> int | None:
             return int(total) - int(free)
         return None
     with suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * 4096
     return None
