@@ -83,12 +83,13 @@ void check(int result, const Jpeg& jpeg) {
 }
 
 Pixels decode_jpeg(const Bytes& file) {
+    const auto size = static_cast<unsigned long>(file.size());  // 32 bits on Windows, and no JPEG is as large
     const Jpeg jpeg(tjInitDecompress(), &tjDestroy);
     int width = 0, height = 0, subsampling = 0, colours = 0;
-    check(tjDecompressHeader3(jpeg.get(), file.data(), file.size(), &width, &height, &subsampling, &colours), jpeg);
+    check(tjDecompressHeader3(jpeg.get(), file.data(), size, &width, &height, &subsampling, &colours), jpeg);
     Pixels pixels;
     pixels.resize(static_cast<std::size_t>(width), static_cast<std::size_t>(height));
-    check(tjDecompress2(jpeg.get(), file.data(), file.size(), pixels.rgb.data(), width, 0, height, TJPF_RGB,
+    check(tjDecompress2(jpeg.get(), file.data(), size, pixels.rgb.data(), width, 0, height, TJPF_RGB,
                         TJFLAG_ACCURATEDCT), jpeg);
     pixels.lossy = true;
     return pixels;
