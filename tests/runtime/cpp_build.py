@@ -80,39 +80,46 @@ def run(*command: str | Path, environment: dict[str, str] | None = None) -> subp
 
 
 def make_bundles(folder: Path) -> None:
-    """What the tests open: `static`, `dynamic` and `fixed` of a small network with random weights, and `make_cases`."""
-    from inpaintrt.export import export_onnx
+    """What the tests open: bundles of small networks with random weights, and `make_cases`."""
+    from inpaintrt.export import Interface, export_onnx
     from tests.conftest import make_network
+    from tests.guided import Guided
 
     network = make_network()
     interface = network.interface(image_range=(-1.0, 1.0))
     export_onnx(network, folder / "static", interface=interface, size=(64, 64))
     export_onnx(network, folder / "dynamic", interface=interface, dynamic=(32, 64, 96), batch=(1, 2, 3))
     export_onnx(network, folder / "fixed", interface=interface, batch=(1, 2, 3), fixed_mask=logo())
+    guided = Interface(sketch=True, size_multiple=8)
+    export_onnx(Guided(), folder / "sketch", interface=guided, dynamic=(32, 64, 96))
     make_cases(folder)
 
 
 def make_cases(folder: Path) -> None:
     """What Python gives for the bundles of `make_bundles`, as files that test_same_bytes.cpp compares with.
 
-    `<bundle>.<number>.case` holds width and height (2 bytes each, the least first), whether there is a mask, the bytes
-    of image and mask, and those of the result.
+    `<bundle>.<number>.case` holds width and height (2 bytes each, the least first), whether there are a mask and lines,
+    the bytes of image, mask and lines, and those of the result.
     """
     from inpaintrt.runtime import Inpainter
     from tests.conftest import random_picture
 
     sizes: dict[str, tuple[tuple[int, int], ...]] = {
         "static": ((64, 64), (51, 40), (90, 150)), "dynamic": ((64, 64), (33, 96), (130, 205)), "fixed": ((45, 70),),
+        "sketch": ((51, 77), (130, 205)),
     }  # fmt: skip
     for name, shapes in sizes.items():
         with Inpainter(folder / name, device="cpu") as inpaint:
             for number, (shape, share) in enumerate(product(shapes, (0.05, 0.4))):
                 image, hole = random_picture(*shape, seed=number, share=share)
                 hole[shape[0] // 3 : shape[0] // 2, shape[1] // 4 : shape[1] // 2] = True
-                filled = inpaint(image, None if name == "fixed" else hole)
-                header = np.array(shape[::-1], "<u2").tobytes() + bytes([name != "fixed"])
-                content = header + image.tobytes() + hole.astype(np.uint8).tobytes() + filled.tobytes()
-                (folder / f"{name}.{number}.case").write_bytes(content)
+                mask = None if name == "fixed" else hole
+                lines = np.roll(hole, 1, axis=1) if name == "sketch" else None
+                filled = inpaint(image, mask, sketch=lines)
+                header = np.array(shape[::-1], "<u2").tobytes() + bytes([mask is not None, lines is not None])
+                planes = [np.zeros(shape, np.uint8) if plane is None else plane for plane in (mask, lines)]
+                parts = (image, *(plane.astype(np.uint8) for plane in planes), filled)
+                (folder / f"{name}.{number}.case").write_bytes(header + b"".join(part.tobytes() for part in parts))
 
 
 def logo() -> NDArray[np.bool_]:

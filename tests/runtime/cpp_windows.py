@@ -134,6 +134,10 @@ exec '{wine}' "$@"
     if zlib.exists():
         shutil.copy(zlib, system)
     check(launcher, "wineboot", "--init")
+    # Kept between programs, which start several times as fast; it ends by itself.
+    server = Path(wine).with_name("wineserver")
+    if server.exists():
+        check("env", f"WINEPREFIX={prefix}", f"LD_LIBRARY_PATH={PACKAGES}/usr/lib/x86_64-linux-gnu", server, "-p300")
     return launcher
 
 

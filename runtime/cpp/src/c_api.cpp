@@ -181,6 +181,14 @@ std::int32_t inpaintrt_inpaint_monitored(inpaintrt_inpainter* inpainter, const i
     });
 }
 
+std::int32_t inpaintrt_inpaint_on_gpu(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks, std::size_t count,
+                                      void* stream) {
+    return call([&] {
+        require(inpainter, "inpainter");
+        inpainter->inpainter.inpaint_on_gpu(convert(tasks, count), static_cast<CUstream_st*>(stream));
+    });
+}
+
 std::int32_t inpaintrt_upscale(inpaintrt_inpainter* inpainter, const inpaintrt_view* image, std::int32_t factor,
                                const inpaintrt_mutable_view* out) {
     return call([&] {

@@ -68,6 +68,14 @@ DWORD attributes(const fs::path& path) {
     return found;
 }
 
+bool has_links(const fs::path& path) {
+    for (fs::path part = path; part.has_relative_path(); part = part.parent_path()) {
+        const DWORD found = attributes(part);
+        if (found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return true;
+    }
+    return false;
+}
+
 void make_folder(const fs::path& path) {
     if (path.empty() || file_exists(path)) return;
     if (path.has_parent_path() && path.parent_path() != path) make_folder(path.parent_path());
@@ -139,12 +147,18 @@ fs::path real_path(const fs::path& path) {
     const std::wstring full = long_path(path);
     const Handle file(
         CreateFileW(full.c_str(), 0, share_all, nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, nullptr));
-    if (file.valid()) {
-        return read_text([&](wchar_t* to, DWORD size) {
-            return GetFinalPathNameByHandleW(file.get(), to, size, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS);
-        });
-    }
     const fs::path whole = full;
+    if (file.valid()) {
+        try {
+            return read_text([&](wchar_t* to, DWORD size) {
+                return GetFinalPathNameByHandleW(file.get(), to, size, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS);
+            });
+        } catch (const FileError&) {
+            // Some network drives tell none, nor does Wine of a drive's root and of long paths.
+            if (has_links(whole)) throw;
+            return whole;
+        }
+    }
     if (file_exists(path) || whole.parent_path() == whole) return whole;
     return real_path(whole.parent_path()) / whole.filename();
 }

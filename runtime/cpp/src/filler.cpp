@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "frame_filler.hpp"
+
 namespace inpaintrt::detail {
 namespace {
 
@@ -47,11 +49,11 @@ void copy_pixels(const std::uint8_t* from, std::uint8_t* to, std::size_t count) 
 Filler::Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner)
     : interface_(interface), fixed_(fixed), runner_(std::move(runner)) {}
 
-std::vector<CheckedTask> Filler::check(const std::vector<Task>& tasks) const {
+std::vector<CheckedTask> Filler::check(const std::vector<Task>& tasks, Memory memory) const {
     std::vector<CheckedTask> checked;
     const bool takes_sketch = interface_.takes("sketch");
     for (const Task& task : tasks) {
-        checked.push_back(check_task(task, fixed_, takes_sketch));
+        checked.push_back(check_task(task, fixed_, takes_sketch, memory));
         checked.back().index = checked.size() - 1;
         const CheckedTask& first = checked.front();
         if (checked.back().height != first.height || checked.back().width != first.width) {
@@ -62,6 +64,18 @@ std::vector<CheckedTask> Filler::check(const std::vector<Task>& tasks) const {
         }
     }
     return checked;
+}
+
+void Filler::fill_on_gpu(const std::vector<Task>& tasks, void* stream) {
+    GpuQueue* queue = runner_->gpu();
+    if (queue == nullptr) {
+        throw Error(ErrorCode::Backend, runner_->name() + " takes no images on a GPU, TensorRT engines do; copy them to the "
+                                                          "host first");
+    }
+    const auto padded_shape = [this](std::size_t count, std::size_t height, std::size_t width) {
+        return padded(count, height, width);
+    };
+    FrameFiller(*queue, interface_.profile, padded_shape).fill(check(tasks, Memory::Gpu), stream);
 }
 
 std::size_t Filler::holes(const CheckedTask& task) const {

@@ -24,6 +24,9 @@ public:
     /// `monitor` may be null.
     void fill(const std::vector<Task>& tasks, const Monitor* monitor = nullptr);
 
+    /// The same with views of memory of the GPU, in the order of a CUstream; see FrameFiller.
+    void fill_on_gpu(const std::vector<Task>& tasks, void* stream);
+
     std::vector<std::string> warnings() const { return runner_->warnings(); }
 
     /// As `Runner::memory`.
@@ -49,7 +52,7 @@ private:
         std::size_t size = 0;
     };
 
-    std::vector<CheckedTask> check(const std::vector<Task>& tasks) const;
+    std::vector<CheckedTask> check(const std::vector<Task>& tasks, Memory memory = Memory::Host) const;
     std::size_t holes(const CheckedTask& task) const;
     bool fits(const CheckedTask& task) const;
     void fill_all(const std::vector<CheckedTask>& tasks, Report report);

@@ -1,5 +1,6 @@
 #include "inpaintrt/inpainter.hpp"
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -9,6 +10,7 @@
 #include "files.hpp"
 #include "filler.hpp"
 #include "guarded.hpp"
+#include "shared_library.hpp"
 #include "upscale.hpp"
 
 namespace inpaintrt {
@@ -53,7 +55,6 @@ void check_interface(const detail::Bundle& bundle) {
 
 }  // namespace
 
-
 std::string BackendChoice::to_string() const {
     if (rejected.empty()) return name;
     std::string reasons;
@@ -85,6 +86,11 @@ public:
         filler_.fill(tasks, monitor);
     }
 
+    void fill_on_gpu(const std::vector<Task>& tasks, void* stream) {
+        const std::lock_guard lock(mutex_);
+        filler_.fill_on_gpu(tasks, stream);
+    }
+
     void upscale(const ImageView& image, int factor, const MutableImageView& out) {
         const detail::Plane<const std::uint8_t> small = detail::check_image(image, "image");
         const detail::Plane<std::uint8_t> to = detail::check_image(out, "out");
@@ -110,7 +116,14 @@ public:
     const std::optional<detail::Size>& fixed() const { return filler_.fixed(); }
     const BackendChoice& choice() const { return choice_; }
 
+    /// Where leak checkers find what is not freed.
+    static void keep(Implementation* implementation) noexcept {
+        static std::atomic<Implementation*> kept{nullptr};
+        implementation->next_ = kept.exchange(implementation);
+    }
+
 private:
+    Implementation* next_ = nullptr;
     BackendChoice choice_;
     std::mutex mutex_;  ///< Threads that share an instance take turns.
     detail::Filler filler_;
@@ -120,7 +133,10 @@ Inpainter::Inpainter(const std::filesystem::path& bundle, const Options& options
     : implementation_(guarded([&] { return Implementation::open(bundle, options); })) {}
 
 Inpainter::Inpainter(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation)) {}
-Inpainter::~Inpainter() = default;
+Inpainter::~Inpainter() {
+    // Then the libraries are gone: nothing can be given back to them, and the process gives all of it to the system.
+    if (implementation_ != nullptr && detail::SharedLibrary::process_ends()) Implementation::keep(implementation_.release());
+}
 Inpainter::Inpainter(Inpainter&& other) noexcept = default;
 Inpainter& Inpainter::operator=(Inpainter&& other) noexcept = default;
 
@@ -137,6 +153,11 @@ void Inpainter::inpaint(const std::vector<Task>& tasks) {
 void Inpainter::inpaint(const std::vector<Task>& tasks, const Monitor& monitor) {
     Implementation& implementation = opened();
     guarded([&] { implementation.fill(tasks, &monitor); });
+}
+
+void Inpainter::inpaint_on_gpu(const std::vector<Task>& tasks, CUstream_st* stream) {
+    Implementation& implementation = opened();
+    guarded([&] { implementation.fill_on_gpu(tasks, stream); });
 }
 
 void Inpainter::upscale(const ImageView& image, int factor, const MutableImageView& out) {

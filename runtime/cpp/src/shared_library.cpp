@@ -1,8 +1,11 @@
 #include "shared_library.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
+#include <set>
 #include <sstream>
 
 #ifdef _WIN32
@@ -59,16 +62,34 @@ void* find_symbol(void* handle, const char* name) {
 }
 #endif
 
+std::atomic<bool> ends{false};
+
+/// At exit, functions run from the last to the first that was registered: after the destructors of static objects that were
+/// made later than now, before those of the library that was opened just now.
+void watch_exit(void* opened) {
+    static std::mutex mutex;
+    static auto& known = *new std::set<void*>;  // lives as long as the libraries
+    const std::lock_guard lock(mutex);
+    if (known.insert(opened).second) std::atexit([] { ends = true; });
+}
+
 }  // namespace
 
 SharedLibrary SharedLibrary::open(const std::vector<std::string>& names) {
     std::string reasons;
     for (const std::string& name : names) {
         std::string reason;
-        if (void* handle = open_one(name, reason)) return {handle, name};
+        if (void* handle = open_one(name, reason)) {
+            watch_exit(handle);
+            return {handle, name};
+        }
         reasons += (reasons.empty() ? "" : "; ") + reason;
     }
     throw std::runtime_error(reasons);
+}
+
+bool SharedLibrary::process_ends() noexcept {
+    return ends;
 }
 
 void* SharedLibrary::symbol(const char* name) const {

@@ -16,6 +16,10 @@ public:
     /// not survive being unmapped.
     static SharedLibrary open(const std::vector<std::string>& names);
 
+    /// Whether the process ends and a library that was opened may be gone, so that nothing in it can be called: as seen by
+    /// static objects that were made before it was opened, such as an empty std::optional.
+    static bool process_ends() noexcept;
+
     /// A function; throws std::runtime_error if there is none of this name.
     template <typename Function>
     Function* function(const char* name) const {

@@ -71,7 +71,7 @@ Plane<std::uint8_t> check_image(const MutableImageView& view, const std::string&
     return check_view<std::uint8_t>(view, 3, name);
 }
 
-CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool takes_sketch) {
+CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool takes_sketch, Memory memory) {
     if (task.sketch.data != nullptr && !takes_sketch) {
         throw Error(ErrorCode::Image, "this bundle's network takes no sketch; leave it out");
     }
@@ -99,12 +99,15 @@ CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool 
     const bool move_image = !in_place && overlap(checked.image, checked.out);
     const bool move_mask = overlap(checked.mask, checked.out);
     const bool move_sketch = overlap(checked.sketch, checked.out);
+    if (memory == Memory::Gpu && (move_image || move_mask || move_sketch)) {
+        throw Error(ErrorCode::Image, "out overlaps its inputs; on a GPU it may be the image's own memory, or other memory");
+    }
     const std::size_t pixels = checked.height * checked.width;
     checked.copies.resize((move_image ? 3 * pixels : 0) + (move_mask ? pixels : 0) + (move_sketch ? pixels : 0));
-    std::uint8_t* memory = checked.copies.data();
+    std::uint8_t* next = checked.copies.data();
     const auto move = [&](Plane<const std::uint8_t>& plane) {
-        plane = moved(plane, memory);
-        memory += plane.rows * plane.row_bytes;
+        plane = moved(plane, next);
+        next += plane.rows * plane.row_bytes;
     };
     if (move_image) move(checked.image);
     if (move_mask) move(checked.mask);

@@ -42,11 +42,16 @@ struct CheckedTask {
     std::vector<std::uint8_t> copies;  ///< Of inputs that the result would overwrite before they are read.
 };
 
-/// Throws Error(Image) with what was found and what is expected.
+/// Where the views of a call are.
+enum class Memory { Host, Gpu };
+
+/// Throws Error(Image) with what was found and what is expected; on a GPU also if `out` overlaps its inputs, except that it
+/// may be the image's memory.
 ///
 /// `fixed` is the size that images have if the network's mask is fixed; there must be no mask then, and must be one
 /// otherwise. There may be a sketch if the network takes one.
-CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool takes_sketch);
+CheckedTask check_task(const Task& task, const std::optional<Size>& fixed, bool takes_sketch,
+                       Memory memory = Memory::Host);
 
 bool has_hole(const Plane<const std::uint8_t>& mask);
 

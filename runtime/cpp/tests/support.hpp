@@ -1,14 +1,6 @@
 // What the tests share: images, a network that can be seen through, and bundles to open.
 #pragma once
 
-#ifdef _WIN32
-#define WIN32_LEAN_AND_MEAN
-#ifndef NOMINMAX
-#define NOMINMAX  // MinGW has it already
-#endif
-#include <windows.h>
-#endif
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,6 +15,10 @@
 
 #include "backends/runner.hpp"
 #include "inpaintrt/inpainter.hpp"
+
+#ifdef _WIN32
+#include "win32.hpp"
+#endif
 
 namespace inpaintrt::testing {
 

@@ -7,6 +7,16 @@
 
 #include "inpaintrt/inpaintrt.h"
 
+// Elsewhere the type must be known across libraries to be caught; to Microsoft's compiler its name is enough, and it
+// warns of a whole class with a base of the standard library.
+#ifdef _MSC_VER
+#define INPAINTRT_EXCEPTION
+#define INPAINTRT_EXCEPTION_MEMBER INPAINTRT_API
+#else
+#define INPAINTRT_EXCEPTION INPAINTRT_API
+#define INPAINTRT_EXCEPTION_MEMBER
+#endif
+
 namespace inpaintrt {
 
 /// What kind of error it is; the numbers are those of the C interface.
@@ -22,10 +32,10 @@ enum class ErrorCode : int {
 };
 
 /// The only exception type. `what()` says what was found, what was expected, and what to do, in UTF-8.
-class INPAINTRT_API Error : public std::runtime_error {
+class INPAINTRT_EXCEPTION Error : public std::runtime_error {
 public:
-    Error(ErrorCode code, const std::string& message);
-    ~Error() override;
+    INPAINTRT_EXCEPTION_MEMBER Error(ErrorCode code, const std::string& message);
+    INPAINTRT_EXCEPTION_MEMBER ~Error() override;
     ErrorCode code() const noexcept { return code_; }
 
 private:

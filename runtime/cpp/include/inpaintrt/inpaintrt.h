@@ -137,6 +137,13 @@ typedef struct {
 INPAINTRT_API int32_t inpaintrt_inpaint_monitored(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks,
                                                   size_t count, const inpaintrt_monitor* monitor);
 
+/* As inpaintrt_inpaint with images on the GPU: the views hold addresses of its memory. `stream` is a CUstream or
+ * cudaStream_t, NULL for the default one: the images are read after what it was given before, what it is given later finds
+ * `out` filled, and the call ends when that is enqueued. Only for TensorRT engines. `out` may be the memory of `image`, and
+ * must not overlap the inputs in any other way. */
+INPAINTRT_API int32_t inpaintrt_inpaint_on_gpu(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks, size_t count,
+                                               void* stream);
+
 /* Super-resolution for networks that were trained for it: `out` is `factor` (2 or more) times as wide and high. */
 INPAINTRT_API int32_t inpaintrt_upscale(inpaintrt_inpainter* inpainter, const inpaintrt_view* image, int32_t factor,
                                         const inpaintrt_mutable_view* out);

@@ -15,13 +15,13 @@ class Interrupt;
 }
 
 /// Ends calls of `Inpainter::inpaint` from any thread, at any moment. Copies are one and the same; it is used once.
-class INPAINTRT_API Cancellation {
+class Cancellation {
 public:
-    Cancellation();
+    INPAINTRT_API Cancellation();
 
     /// Calls that have this cancellation end with the error `Cancelled`, the running ones and later ones.
-    void cancel() const noexcept;
-    bool cancelled() const noexcept;
+    INPAINTRT_API void cancel() const noexcept;
+    INPAINTRT_API bool cancelled() const noexcept;
 
     /// For the library itself.
     detail::Interrupt& interrupt() const noexcept { return *interrupt_; }

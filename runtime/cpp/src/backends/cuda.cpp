@@ -1,123 +1,32 @@
 #include "cuda.hpp"
 
-#include "../shared_library.hpp"
+#include "cuda_driver.hpp"
 #include "inpaintrt/error.hpp"
 
 namespace inpaintrt::detail {
 namespace {
 
-// From CUDA's driver interface, which is stable: types, constants and the versioned names of its functions.
-using Result = int;
-using Device = int;
-using Context = void*;
-using Stream = void*;
-using Graph = void*;
-using GraphExec = void*;
-using DevicePointer = unsigned long long;
-constexpr Result success = 0;
+using Result = CudaDriver::Result;
+using Device = CudaDriver::Device;
+using Context = CudaDriver::Context;
+using Graph = CudaDriver::Graph;
+using GraphExec = CudaDriver::GraphExec;
+using DevicePointer = CudaDriver::DevicePointer;
+constexpr Result success = CudaDriver::success;
 constexpr int compute_capability_major = 75;
 constexpr int compute_capability_minor = 76;
 constexpr unsigned int non_blocking = 1;
 constexpr unsigned int portable = 1;
+constexpr unsigned int without_timing = 2;
 constexpr int capture_thread_local = 1;
+constexpr int memory_type_of_pointer = 2;
+constexpr int device_of_pointer = 9;
 
-#ifdef _WIN32
-constexpr const char* driver_name = "nvcuda.dll";
-#else
-constexpr const char* driver_name = "libcuda.so.1";
-#endif
+DevicePointer address(const void* memory) {
+    return reinterpret_cast<std::uintptr_t>(memory);
+}
 
 }  // namespace
-
-/// The functions of the driver that are used.
-class CudaDriver {
-public:
-    /// Throws Error(Backend) if there is no driver, or it does not start.
-    static const CudaDriver& get() {
-        static const CudaDriver driver = open();
-        return driver;
-    }
-
-    /// Throw Error(Backend) with the driver's words unless `result` is success.
-    void check(Result result, const std::string& what) const {
-        if (result == success) return;
-        const char* words = nullptr;
-        get_error_string(result, &words);
-        throw Error(ErrorCode::Backend, what + ": " + (words != nullptr ? words : "unknown") + " (CUDA error " +
-                                            std::to_string(result) + ")");
-    }
-
-    Result (*init)(unsigned int);
-    Result (*get_error_string)(Result, const char**);
-    Result (*device_get)(Device*, int);
-    Result (*device_get_attribute)(int*, int, Device);
-    Result (*primary_context_retain)(Context*, Device);
-    Result (*primary_context_release)(Device);
-    Result (*context_push)(Context);
-    Result (*context_pop)(Context*);
-    Result (*stream_create)(Stream*, unsigned int);
-    Result (*stream_destroy)(Stream);
-    Result (*stream_synchronize)(Stream);
-    Result (*stream_begin_capture)(Stream, int);
-    Result (*stream_end_capture)(Stream, Graph*);
-    Result (*graph_instantiate)(GraphExec*, Graph, unsigned long long);
-    Result (*graph_launch)(GraphExec, Stream);
-    Result (*graph_exec_destroy)(GraphExec);
-    Result (*graph_destroy)(Graph);
-    Result (*memory_allocate)(DevicePointer*, std::size_t);
-    Result (*memory_free)(DevicePointer);
-    Result (*host_allocate)(void**, std::size_t, unsigned int);
-    Result (*host_free)(void*);
-    Result (*copy_to_device)(DevicePointer, const void*, std::size_t, Stream);
-    Result (*copy_to_host)(void*, DevicePointer, std::size_t, Stream);
-
-private:
-    static CudaDriver open() {
-        try {
-            return CudaDriver(SharedLibrary::open({driver_name}));
-        } catch (const Error&) {
-            throw;
-        } catch (const std::runtime_error& error) {
-            // The words and the number that CUDA's runtime has for a missing driver.
-            throw Error(ErrorCode::Backend,
-                        std::string("no usable NVIDIA GPU: CUDA driver version is insufficient for CUDA runtime "
-                                    "version (CUDA error 35): no driver is installed: ") +
-                            error.what());
-        }
-    }
-
-    template <typename Function>
-    static void find(const SharedLibrary& library, Function*& function, const char* name) {
-        function = library.function<Function>(name);
-    }
-
-    explicit CudaDriver(const SharedLibrary& library) {
-        find(library, init, "cuInit");
-        find(library, get_error_string, "cuGetErrorString");
-        find(library, device_get, "cuDeviceGet");
-        find(library, device_get_attribute, "cuDeviceGetAttribute");
-        find(library, primary_context_retain, "cuDevicePrimaryCtxRetain");
-        find(library, primary_context_release, "cuDevicePrimaryCtxRelease_v2");
-        find(library, context_push, "cuCtxPushCurrent_v2");
-        find(library, context_pop, "cuCtxPopCurrent_v2");
-        find(library, stream_create, "cuStreamCreate");
-        find(library, stream_destroy, "cuStreamDestroy_v2");
-        find(library, stream_synchronize, "cuStreamSynchronize");
-        find(library, stream_begin_capture, "cuStreamBeginCapture_v2");
-        find(library, stream_end_capture, "cuStreamEndCapture");
-        find(library, graph_instantiate, "cuGraphInstantiateWithFlags");
-        find(library, graph_launch, "cuGraphLaunch");
-        find(library, graph_exec_destroy, "cuGraphExecDestroy");
-        find(library, graph_destroy, "cuGraphDestroy");
-        find(library, memory_allocate, "cuMemAlloc_v2");
-        find(library, memory_free, "cuMemFree_v2");
-        find(library, host_allocate, "cuMemHostAlloc");
-        find(library, host_free, "cuMemFreeHost");
-        find(library, copy_to_device, "cuMemcpyHtoDAsync_v2");
-        find(library, copy_to_host, "cuMemcpyDtoHAsync_v2");
-        check(init(0), "no usable NVIDIA GPU");
-    }
-};
 
 std::shared_ptr<const CudaDevice> CudaDevice::open(int number) {
     const CudaDriver& driver = CudaDriver::get();
@@ -137,6 +46,18 @@ CudaDevice::CudaDevice(const CudaDriver& driver, int device) : driver_(driver), 
 
 CudaDevice::~CudaDevice() {
     driver_.primary_context_release(device_);
+}
+
+std::string CudaDevice::missing(const void* memory) const {
+    unsigned int type = 0;
+    int number = 0;
+    // Of memory that it does not know, the driver tells nothing.
+    if (driver_.pointer_get_attribute(&type, memory_type_of_pointer, address(memory)) != success ||
+        type != CudaDriver::device_memory) {
+        return "is not in memory of a GPU";
+    }
+    driver_.check(driver_.pointer_get_attribute(&number, device_of_pointer, address(memory)), "where memory lies");
+    return number == device_ ? "" : "is on GPU " + std::to_string(number);
 }
 
 CudaDevice::Current::Current(const CudaDevice& device) : driver_(device.driver_), pushed_(true) {
@@ -163,6 +84,41 @@ void CudaStream::wait() const {
     driver_.check(driver_.stream_synchronize(handle_), "the GPU failed to run the engine");
 }
 
+void CudaStream::settle() const noexcept {
+    driver_.stream_synchronize(handle_);
+}
+
+void CudaStream::copy(const Plane<const std::uint8_t>& from, const Plane<std::uint8_t>& to) const {
+    CudaCopy task;
+    task.source_type = task.target_type = CudaDriver::device_memory;
+    task.source = address(from.data);
+    task.source_pitch = from.pitch;
+    task.target = address(to.data);
+    task.target_pitch = to.pitch;
+    task.width = to.row_bytes;
+    task.height = to.rows;
+    driver_.check(driver_.copy_rectangle(&task, handle_), "copy on the GPU");
+}
+
+void CudaStream::set(const Plane<std::uint8_t>& plane, std::uint8_t value) const {
+    driver_.check(
+        driver_.set_rectangle(address(plane.data), plane.pitch, value, plane.row_bytes, plane.rows, handle_),
+        "memory of the GPU cannot be set");
+}
+
+CudaEvent::CudaEvent(const CudaDriver& driver) : driver_(driver) {
+    driver.check(driver.event_create(&handle_, without_timing), "no event on the GPU");
+}
+
+CudaEvent::~CudaEvent() {
+    driver_.event_destroy(handle_);
+}
+
+void CudaEvent::order(void* first, void* second) const {
+    driver_.check(driver_.event_record(handle_, first), "the order of streams");
+    driver_.check(driver_.stream_wait_event(second, handle_, 0), "the order of streams");
+}
+
 CudaMemory::CudaMemory(const CudaDriver& driver, std::size_t size) : driver_(driver), size_(size) {
     DevicePointer allocated = 0;
     driver.check(driver.memory_allocate(&allocated, size), "no GPU memory of " + std::to_string(size) + " bytes");
@@ -181,20 +137,12 @@ CudaBuffer::~CudaBuffer() {
     driver_.host_free(host_);
 }
 
-namespace {
-
-DevicePointer address(const CudaMemory& memory) {
-    return reinterpret_cast<std::uintptr_t>(memory.get());
-}
-
-}  // namespace
-
 void CudaBuffer::to_device(const CudaStream& stream) const {
-    driver_.check(driver_.copy_to_device(address(device_), host_, size(), stream.handle()), "copy to the GPU");
+    driver_.check(driver_.copy_to_device(address(device_.get()), host_, size(), stream.handle()), "copy to the GPU");
 }
 
 void CudaBuffer::to_host(const CudaStream& stream) const {
-    driver_.check(driver_.copy_to_host(host_, address(device_), size(), stream.handle()), "copy from the GPU");
+    driver_.check(driver_.copy_to_host(host_, address(device_.get()), size(), stream.handle()), "copy from the GPU");
 }
 
 CudaGraph::~CudaGraph() {

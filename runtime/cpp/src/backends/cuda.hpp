@@ -10,6 +10,8 @@
 #include <new>
 #include <string>
 
+#include "../views.hpp"
+
 namespace inpaintrt::detail {
 
 class CudaDriver;
@@ -28,6 +30,10 @@ public:
     /// Compute capability, such as `sm89`.
     const std::string& target() const { return target_; }
     const CudaDriver& driver() const { return driver_; }
+    int number() const { return device_; }
+
+    /// Why memory is not this GPU's, to follow its name: `is on GPU 1`; empty if it is.
+    std::string missing(const void* memory) const;
 
     /// Makes the GPU current for this thread as long as it lives; what was current before is so again afterwards.
     class Current {
@@ -63,6 +69,31 @@ public:
 
     void* handle() const { return handle_; }
     void wait() const;
+
+    /// As `wait`, whatever the GPU says: what ran must not use memory that goes.
+    void settle() const noexcept;
+
+    /// Enqueue a copy between planes of one size on the GPU.
+    void copy(const Plane<const std::uint8_t>& from, const Plane<std::uint8_t>& to) const;
+
+    /// Enqueue that all bytes of a plane on the GPU become `value`.
+    void set(const Plane<std::uint8_t>& plane, std::uint8_t value) const;
+
+private:
+    const CudaDriver& driver_;
+    void* handle_ = nullptr;
+};
+
+/// A point in the work of a stream, which another one waits for. May go before the wait is over.
+class CudaEvent {
+public:
+    explicit CudaEvent(const CudaDriver& driver);
+    ~CudaEvent();
+    CudaEvent(const CudaEvent&) = delete;
+    CudaEvent& operator=(const CudaEvent&) = delete;
+
+    /// What the second stream, a handle, is given from now on waits for what the first one was given until now.
+    void order(void* first, void* second) const;
 
 private:
     const CudaDriver& driver_;

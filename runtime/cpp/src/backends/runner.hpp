@@ -31,6 +31,28 @@ struct Buffers {
     std::uint8_t* sketch = nullptr;           ///< [N,H,W], 1 = line; null where the network takes none
 };
 
+class CudaDevice;
+class CudaStream;
+
+/// A network on a GPU, for callers whose images are there. All is enqueued on one stream; what comes later on it, also
+/// runs on images of the host, waits for what came before.
+class GpuQueue {
+public:
+    virtual ~GpuQueue() = default;
+
+    virtual const CudaDevice& device() const = 0;
+    virtual const CudaStream& stream() const = 0;
+
+    /// As `Runner::prepare`, with addresses on the GPU, which must be current.
+    virtual Buffers prepare_on_gpu(const Shape& shape) = 0;
+
+    /// Enqueue a run on the buffers of the last `prepare_on_gpu`.
+    virtual void enqueue() = 0;
+
+    /// After a failure: wait for what was enqueued, and forget what it used.
+    virtual void abandon() noexcept = 0;
+};
+
 /// Runs the network of a bundle for one thread at a time.
 class Runner {
 public:
@@ -45,6 +67,9 @@ public:
     /// Run on the buffers of the last `prepare`. Where the backend can end a run early, `interrupt` does so; the run then
     /// throws. It may be null.
     virtual void run(Interrupt* interrupt) = 0;
+
+    /// For images that are on a GPU; null where they must be copied to the host first.
+    virtual GpuQueue* gpu() { return nullptr; }
 
     /// Bytes on the GPU that this runner and its clones hold, except for the weights; 0 without a GPU.
     virtual std::size_t memory() const { return 0; }

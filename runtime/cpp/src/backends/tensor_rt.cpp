@@ -51,22 +51,26 @@ std::unique_ptr<Runner> open(const Bundle& bundle, const Options& options, const
     return library.open_runner(std::move(device), std::move(file));
 }
 
+using OpenLibrary = TensorRTLibrary (*)();
+#ifdef INPAINTRT_WITH_TENSORRT
+constexpr OpenLibrary open_tensorrt = &tensorrt::open_library;
+#else
+constexpr OpenLibrary open_tensorrt = nullptr;
+#endif
+#ifdef INPAINTRT_WITH_TENSORRT_RTX
+constexpr OpenLibrary open_tensorrt_rtx = &tensorrt_rtx::open_library;
+#else
+constexpr OpenLibrary open_tensorrt_rtx = nullptr;
+#endif
+
 }  // namespace
 
 std::unique_ptr<Runner> open_tensor_rt(const Bundle& bundle, const Options& options) {
-#ifdef INPAINTRT_WITH_TENSORRT
-    return open(bundle, options, "tensorrt", "INPAINTRT_TENSORRT", &tensorrt::open_library);
-#else
-    return open(bundle, options, "tensorrt", "INPAINTRT_TENSORRT", nullptr);
-#endif
+    return open(bundle, options, "tensorrt", "INPAINTRT_TENSORRT", open_tensorrt);
 }
 
 std::unique_ptr<Runner> open_tensor_rt_rtx(const Bundle& bundle, const Options& options) {
-#ifdef INPAINTRT_WITH_TENSORRT_RTX
-    return open(bundle, options, "tensorrt-rtx", "INPAINTRT_TENSORRT_RTX", &tensorrt_rtx::open_library);
-#else
-    return open(bundle, options, "tensorrt-rtx", "INPAINTRT_TENSORRT_RTX", nullptr);
-#endif
+    return open(bundle, options, "tensorrt-rtx", "INPAINTRT_TENSORRT_RTX", open_tensorrt_rtx);
 }
 
 }  // namespace inpaintrt::detail

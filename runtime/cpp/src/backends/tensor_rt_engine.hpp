@@ -119,12 +119,17 @@ public:
     }
 
     /// For the next runner that needs no more; null is allowed.
-    void give_back_scratch(std::unique_ptr<CudaMemory> memory) {
-        const std::lock_guard lock(mutex_);
-        if (memory != nullptr) scratch_.push_back(std::move(memory));
+    void give_back_scratch(std::unique_ptr<CudaMemory> memory) noexcept {
+        if (memory == nullptr) return;
+        try {
+            const std::lock_guard lock(mutex_);
+            scratch_.push_back(std::move(memory));
+        } catch (const std::exception&) {
+            free_scratch(std::move(memory));  // without memory for the list, it goes
+        }
     }
 
-    void free_scratch(std::unique_ptr<CudaMemory> memory) {
+    void free_scratch(std::unique_ptr<CudaMemory> memory) noexcept {
         if (memory != nullptr) memory_ -= memory->size();
     }
 

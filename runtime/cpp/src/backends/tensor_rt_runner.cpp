@@ -6,18 +6,22 @@
 // the rest is reached through the virtual functions of what they return.
 //
 // Buffers and an execution context belong to each shape: a captured CUDA graph is undefined once its context is changed.
-// The second run of a shape captures copies and network into a graph, which later runs launch; the first one is the
-// warm-up that capturing needs. A shape that cannot be captured runs without. TensorRT-RTX captures its graphs itself, as
-// only it knows when it is done compiling.
+// The second run of a shape captures the network into a graph, which later runs launch; the first one is the warm-up that
+// capturing needs. A shape that cannot be captured runs without. TensorRT-RTX captures its graphs itself, as only it knows
+// when it is done compiling.
+//
+// Images of the host are copied to the buffers and from them, and a run ends when its result is there. Images on the GPU
+// are copied by whoever has them, and nobody waits: all work is on one stream. So before anything that work uses is freed
+// or given to another one, the stream is settled.
 
 #include "tensor_rt_runner.hpp"
 
 #include <iterator>
 #include <list>
-#include <optional>
 
 #include "../shared_library.hpp"
 #include "tensor_rt_engine.hpp"
+#include "tensor_rt_shaped.hpp"
 
 namespace inpaintrt::detail::INPAINTRT_LIBRARY {
 namespace {
@@ -30,47 +34,7 @@ static_assert(is_rtx || NV_TENSORRT_MAJOR > 10 || (NV_TENSORRT_MAJOR == 10 && NV
 /// Shapes whose context, buffers and graph are kept; the least recently used one goes first.
 constexpr std::size_t shapes_kept = 4;
 
-/// What belongs to one shape; freed from the last to the first: graph, buffers, context.
-struct Shaped {
-    Shape shape;
-    std::unique_ptr<trt::IExecutionContext> context;
-    CudaBuffer image;
-    std::optional<CudaBuffer> mask;
-    std::optional<CudaBuffer> sketch;
-    CudaBuffer composite;
-    std::unique_ptr<CudaGraph> graph;
-    std::size_t scratch = 0;     ///< Bytes that the network keeps between its kernels.
-    bool warm = false;
-    bool capturable = !is_rtx;
-
-    /// Bytes on the GPU.
-    std::size_t bytes() const {
-        return image.size() + composite.size() + (mask ? mask->size() : 0) + (sketch ? sketch->size() : 0);
-    }
-
-    Shaped(const CudaDriver& driver, const Shape& of, std::unique_ptr<trt::IExecutionContext> made, const Engine& engine)
-        : shape(of),
-          context(std::move(made)),
-          image(driver, of.pixels() * 3),
-          composite(driver, of.pixels() * 3) {
-        if (engine.takes_mask()) mask.emplace(driver, of.pixels());
-        if (engine.takes_sketch()) sketch.emplace(driver, of.pixels());
-    }
-};
-
-trt::Dims dims(const std::vector<std::int64_t>& sizes) {
-    trt::Dims made{};
-    made.nbDims = static_cast<std::int32_t>(sizes.size());
-    for (std::size_t i = 0; i < sizes.size(); ++i) made.d[i] = sizes[i];
-    return made;
-}
-
-std::string describe(const Shape& shape) {
-    return std::to_string(shape.batch) + " images of " + std::to_string(shape.width) + "x" +
-           std::to_string(shape.height);
-}
-
-class TensorRTRunner : public Runner {
+class TensorRTRunner : public Runner, public GpuQueue {
 public:
     explicit TensorRTRunner(std::shared_ptr<Engine> engine)
         : engine_(std::move(engine)), driver_(engine_->device().driver()) {
@@ -80,6 +44,7 @@ public:
 
     ~TensorRTRunner() override {
         const CudaDevice::Current current(engine_->device(), std::nothrow);
+        stream_->settle();
         while (!shaped_.empty()) drop(std::prev(shaped_.end()));
         stream_.reset();
         engine_->give_back_scratch(std::move(scratch_));
@@ -88,36 +53,49 @@ public:
     std::string name() const override { return engine_->name(); }
 
     Buffers prepare(const Shape& shape) override {
-        auto found = shaped_.begin();
-        while (found != shaped_.end() && !(found->shape == shape)) ++found;
-        if (found == shaped_.end()) {
-            const CudaDevice::Current current(engine_->device());
-            while (shaped_.size() >= shapes_kept) drop(std::prev(shaped_.end()));
-            make(shape);
-        } else {
-            shaped_.splice(shaped_.begin(), shaped_, found);
-        }
-        const Shaped& front = shaped_.front();
-        return {front.image.host(), front.mask ? front.mask->host() : nullptr, front.composite.host(),
-                front.sketch ? front.sketch->host() : nullptr};
+        select(shape);
+        return shaped_.front().on_host();
     }
 
     void run(Interrupt*) override {  // a run takes milliseconds, and cannot be ended early
         const CudaDevice::Current current(engine_->device());
-        Shaped& shaped = shaped_.front();
+        const Shaped& shaped = shaped_.front();
         try {
-            if (shaped.warm && shaped.graph == nullptr && shaped.capturable) capture(shaped);
-            if (shaped.graph != nullptr) {
-                shaped.graph->launch(*stream_);
-            } else {
-                enqueue(shaped);
-            }
+            shaped.image.to_device(*stream_);
+            if (shaped.mask) shaped.mask->to_device(*stream_);
+            if (shaped.sketch) shaped.sketch->to_device(*stream_);
+            enqueue();
+            shaped.composite.to_host(*stream_);
             stream_->wait();
-            shaped.warm = true;
         } catch (const Error&) {
-            drop(shaped_.begin());  // what failed half-way is not used again
+            abandon();
             throw;
         }
+    }
+
+    GpuQueue* gpu() override { return this; }
+    const CudaDevice& device() const override { return engine_->device(); }
+    const CudaStream& stream() const override { return *stream_; }
+
+    Buffers prepare_on_gpu(const Shape& shape) override {
+        select(shape);
+        return shaped_.front().on_gpu();
+    }
+
+    void enqueue() override {
+        Shaped& shaped = shaped_.front();
+        if (shaped.warm && shaped.graph == nullptr && shaped.capturable && !is_rtx) capture(shaped);
+        if (shaped.graph != nullptr) {
+            shaped.graph->launch(*stream_);
+        } else {
+            execute(shaped);
+        }
+        shaped.warm = true;
+    }
+
+    void abandon() noexcept override {
+        stream_->settle();
+        if (!shaped_.empty()) drop(shaped_.begin());  // what failed half-way is not used again
     }
 
     std::size_t memory() const override { return engine_->memory(); }
@@ -127,6 +105,22 @@ public:
     std::unique_ptr<Runner> clone() const override { return std::make_unique<TensorRTRunner>(engine_); }
 
 private:
+    /// The shape to the front, made if it is new.
+    void select(const Shape& shape) {
+        auto found = shaped_.begin();
+        while (found != shaped_.end() && !(found->shape == shape)) ++found;
+        if (found != shaped_.end()) {
+            shaped_.splice(shaped_.begin(), shaped_, found);
+            return;
+        }
+        const CudaDevice::Current current(engine_->device());
+        while (shaped_.size() >= shapes_kept) {
+            stream_->settle();
+            drop(std::prev(shaped_.end()));
+        }
+        make(shape);
+    }
+
     void make(const Shape& shape) {
         auto context = engine_->make_context();
         const trt::Dims plane = dims({shape.batch, shape.height, shape.width});
@@ -151,7 +145,7 @@ private:
         }
     }
 
-    void drop(std::list<Shaped>::iterator shaped) {
+    void drop(std::list<Shaped>::iterator shaped) noexcept {
         engine_->memory() -= shaped->bytes();
         shaped_.erase(shaped);
     }
@@ -159,6 +153,7 @@ private:
     /// Scratch memory of at least `size` bytes, in place of a smaller one.
     void reserve(std::size_t size) {
         if (size == 0 || (scratch_ != nullptr && scratch_->size() >= size)) return;
+        stream_->settle();
         // Graphs have the old address in them.
         for (Shaped& shaped : shaped_) shaped.graph.reset();
         engine_->free_scratch(std::move(scratch_));
@@ -175,7 +170,7 @@ private:
     /// A failed capture costs speed and never the call.
     void capture(Shaped& shaped) {
         try {
-            shaped.graph = CudaGraph::capture(driver_, *stream_, [&] { enqueue(shaped); });
+            shaped.graph = CudaGraph::capture(driver_, *stream_, [&] { execute(shaped); });
         } catch (const Error& error) {
             shaped.capturable = false;
             engine_->warn(engine_->name() + ": calls with " + describe(shaped.shape) +
@@ -183,15 +178,10 @@ private:
         }
     }
 
-    /// Copies in, network, copy out.
-    void enqueue(const Shaped& shaped) {
-        shaped.image.to_device(*stream_);
-        if (shaped.mask) shaped.mask->to_device(*stream_);
-        if (shaped.sketch) shaped.sketch->to_device(*stream_);
+    void execute(const Shaped& shaped) {
         if (!shaped.context->enqueueV3(static_cast<cudaStream_t>(stream_->handle()))) {
             engine_->fail("the engine failed to run on " + describe(shaped.shape));
         }
-        shaped.composite.to_host(*stream_);
     }
 
     std::shared_ptr<Engine> engine_;
