@@ -105,6 +105,9 @@ WITHIN_RANGE = VIEWS | {
 }  # fmt: skip
 """Operators that give values of their first operand, or (Resize, means) values between them."""
 
+CUTS = VIEWS | {"Gather", "Pad", "Slice", "Split", "Transpose"}
+"""Operators of one value that patches are cut out of a map with."""
+
 NO_LARGER = (MOVES | {"AveragePool", "MaxPool", "Relu", "Sigmoid", "Split", "Tanh"}) - {"Pad"}
 """Operators whose results are no larger than their operands, or than 1."""
 

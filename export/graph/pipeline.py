@@ -37,6 +37,7 @@ from .passes.fold_upsampling import Kernels, fold_upsampling
 from .passes.fourier_as_matrices import fourier_as_matrices
 from .passes.image_io import add_image_io
 from .passes.normalise_mask_ratio import normalise_mask_ratio
+from .passes.patches_as_products import patches_as_products
 from .passes.separate_parallel_convs import separate_parallel_convs
 from .passes.shift_mask_sums import shift_mask_sums
 from .passes.sink_upsampling import sink_upsampling
@@ -50,6 +51,7 @@ OPTIMISATIONS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
     fold_batch_norm,
     fold_gains,
     fourier_as_matrices,
+    patches_as_products,
     combine_parallel_convs,
     sink_upsampling,
 )
