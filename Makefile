@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 GPU_LIBRARIES = $(BIN)/pip install --quiet --editable '.[gpu]' && $(BIN)/pip uninstall --quiet --yes onnxruntime \
 	&& $(BIN)/pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
 
-.PHONY: demo test check long lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check browser triton-check serving-check clean
+.PHONY: demo test check long lint bench environment photos train evaluate images api gpu cpp-packages cpp-windows cpp-check browser triton-environment triton-check bench-serving serving-check clean
 
 $(VENV)/ready: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -76,11 +76,17 @@ serving-check: environment  ## the page in Chromium and the Ray job on three nod
 
 # Triton's server and client want another NumPy and protobuf. Its stub takes the standard library of the Python that made
 # the environment; Debian's works, a Python with another libpython may not.
-triton-check: environment  ## a real Triton server under load; about three minutes
-	$(BIN)/python -m tests.serving.triton.bundles build/triton
+triton-environment:
 	$(TRITON_PYTHON) -m venv build/triton-env
 	build/triton-env/bin/pip install --quiet nvidia-pytriton 'tritonclient[grpc,http]' pytest .
+
+triton-check: environment triton-environment  ## a real Triton server under load; about three minutes
+	$(BIN)/python -m tests.serving.triton.bundles build/triton
 	TRITON_BUNDLES=build/triton build/triton-env/bin/python -m pytest --noconftest tests/serving/triton/test_server.py
+
+bench-serving: environment triton-environment  ## the table of docs/serving.md; idle machine, about 15 minutes
+	test -d build/serving || $(BIN)/export-onnx examples/demo.ckpt -o build/serving --dynamic 256,256,512
+	$(BIN)/python -m benchmarks.serving --bundle build/serving
 
 cpp-check: environment  ## the long checks of runtime/cpp: sanitizers and 10,000 altered bundles; about ten minutes
 	$(BIN)/python -m tests.runtime.cpp_build

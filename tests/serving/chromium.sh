@@ -11,6 +11,7 @@ command -v apt-get >/dev/null || {
 "${apt[@]}" update
 # With what it needs and this machine lacks. The headless shell is Chromium without windows, and without their libraries.
 "${apt[@]}" install --download-only --yes --no-install-recommends chromium-headless-shell fonts-dejavu-core
+(cd "$work/archives" && "${apt[@]}" download chromium-common) # beside the program, even where it is installed
 rm -rf "$folder"
 mkdir -p "$folder"
 for package in "$work"/archives/*.deb; do dpkg -x "$package" "$folder"; done

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,14 @@ class Server:
     metrics: str
     process: subprocess.Popen[bytes]
     log: Path
+
+
+def export(bundle: Path, repository: Path) -> None:
+    """As a user would, with the packages of this environment for the server's Python."""
+    packages = sysconfig.get_paths()["purelib"]
+    main = "from inpaintrt.serving.triton.command import main; main()"
+    options = ["-o", repository, "--name", "places", "--threads", "1", "--site-packages", packages]
+    subprocess.run([sys.executable, "-c", main, bundle, *options], check=True)
 
 
 @contextlib.contextmanager

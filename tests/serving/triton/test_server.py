@@ -6,9 +6,6 @@ their own. There is no PyTorch in it: two bundles of different weights are made 
 
 import json
 import os
-import subprocess
-import sys
-import sysconfig
 import threading
 import time
 import urllib.error
@@ -31,7 +28,7 @@ from inpaintrt.runtime.bundle import Artifact
 from inpaintrt.serving.triton.config import Placing, engine_config
 from tests.serving.browser import pixels, png
 from tests.serving.files import bad_files
-from tests.serving.triton.server import Server, triton_server
+from tests.serving.triton.server import Server, export, triton_server
 
 BUNDLES = Path(os.environ.get("TRITON_BUNDLES", "build/triton"))
 CLIENTS, EACH = 8, 100
@@ -41,18 +38,10 @@ SIZES = ((40, 50), (64, 64), (33, 90), (130, 70), (8, 8))
 Modules = {"http": http, "grpc": grpc}
 
 
-def export(bundle: str, repository: Path) -> None:
-    """As a user would, with the packages of this environment for the server's Python."""
-    packages = sysconfig.get_paths()["purelib"]
-    main = "from inpaintrt.serving.triton.command import main; main()"
-    options = ["-o", repository, "--name", "places", "--threads", "1", "--site-packages", packages]
-    subprocess.run([sys.executable, "-c", main, BUNDLES / bundle, *options], check=True)
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("triton") / "repository"
-    export("first", folder)
+    export(BUNDLES / "first", folder)
     return folder
 
 
@@ -237,7 +226,7 @@ def test_a_new_export_is_served_when_the_model_is_loaded_again(server: Server, r
     assert (results["first"] != results["second"]).any()
     with open_client("http", server) as client:
         assert (ask("http", client, {"image": image, "mask": mask}, "filled")[0] == results["first"]).all()
-        export("second", repository)
+        export(BUNDLES / "second", repository)
         assert (ask("http", client, {"image": image, "mask": mask}, "filled")[0] == results["first"]).all()
         client.load_model("places")
         assert client.is_model_ready("places")
@@ -248,7 +237,7 @@ def test_a_new_export_is_served_when_the_model_is_loaded_again(server: Server, r
             assert time.monotonic() < end
             time.sleep(0.2)
         assert client.is_server_live()
-        export("first", repository)
+        export(BUNDLES / "first", repository)
         client.load_model("places")
         assert (ask("http", client, {"image": image, "mask": mask}, "filled")[0] == results["first"]).all()
 
