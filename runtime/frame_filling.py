@@ -13,7 +13,7 @@ from .backends.slots import Slot
 from .backends.tensor_rt import TensorRTBackend
 from .bundle import DeployedInterface
 from .errors import BackendError, ImageError
-from .frames import Frame, GpuImages, copy_frame, dense, read_frame
+from .frames import Frame, GpuImages, copy_frame, dense, gpu_of, read_frame
 from .windows import windows_around_holes
 
 
@@ -30,8 +30,9 @@ def engine_on_gpu_of(image: Any, backend: Any) -> TensorRTBackend:
     engines = [each for each in getattr(backend, "backends", (backend,)) if isinstance(each, TensorRTBackend)]
     if not engines:
         raise BackendError(f"{backend.name} takes no frames on a GPU, TensorRT engines do; copy them to the host first")
-    device = getattr(image, "__dlpack_device__", lambda: (2, engines[0].device_id))()
-    return next((each for each in engines if each.device_id == int(device[1])), engines[0])
+    with library_errors(f"{backend.name}: frames"):
+        device_id = gpu_of(image)
+    return next((each for each in engines if each.device_id == device_id), engines[0])
 
 
 class FrameFiller:
@@ -59,26 +60,34 @@ class FrameFiller:
             BackendError: if the GPU fails.
         """
         backend = self._backend
-        with library_errors(f"{backend.name}: frames"), current(backend.device):
+        with library_errors(f"{backend.name}: frames"), backend.opened(), current(backend.device):
             caller = backend.caller_stream(stream)
-            backend.copy_in.wait(caller)
+            try:
+                return self._fill_in_order(arrays, out, caller, stream is None)
+            except BaseException:
+                backend.settle()  # what was enqueued uses the caller's memory
+                raise
+
+    def _fill_in_order(self, arrays: Mapping[str, Any], out: Any, caller: Any, wait: bool) -> Any:
+        backend = self._backend
+        backend.copy_in.wait(caller)
+        backend.copy_out.wait(caller)
+        frames, shape = self._read(arrays)
+        if out is None:
+            buffer = backend.device.allocate(int(np.prod(shape)), stream=caller)
+            backend.copy_in.wait(caller)  # the memory is there
             backend.copy_out.wait(caller)
-            frames, shape = self._read(arrays)
-            if out is None:
-                buffer = backend.device.allocate(int(np.prod(shape)), stream=caller)
-                backend.copy_in.wait(caller)  # the memory is there
-                backend.copy_out.wait(caller)
-                target = dense(buffer, frames["image"].shape, 3)
-            else:
-                target, out_shape = read_frame("out", out, backend, backend.copy_out)
-                if out_shape != shape:
-                    raise ImageError(f"out is {out_shape}, but the image is {shape}")
-            self._fill(frames, target)
-            ready = backend.copy_out.record()
-            caller.wait(ready)
-            if stream is None:
-                ready.sync()
-            return out if out is not None else GpuImages(buffer, shape, backend.device_id, ready, caller)
+            target = dense(buffer, frames["image"].shape, 3)
+        else:
+            target, out_shape = read_frame("out", out, backend, backend.copy_out)
+            if out_shape != shape:
+                raise ImageError(f"out is {out_shape}, but the image is {shape}")
+        self._fill(frames, target)
+        ready = backend.copy_out.record()
+        caller.wait(ready)
+        if wait:
+            ready.sync()
+        return out if out is not None else GpuImages(buffer, shape, backend.device, ready, caller)
 
     def _read(self, arrays: Mapping[str, Any]) -> tuple[dict[str, Frame], Shape]:
         frames: dict[str, Frame] = {}
@@ -114,7 +123,8 @@ class FrameFiller:
         try:
             left = dense(unknown, mask.shape, 1)
             copy_frame(left, mask, backend.copy_in)
-            copy_frame(target, frames["image"], backend.copy_in)
+            if target.address != frames["image"].address:  # otherwise they are filled in place
+                copy_frame(target, frames["image"], backend.copy_in)
             unknown.copy_to(pinned, stream=backend.copy_in)
             backend.copy_in.sync()
             holes = host_bytes(pinned, size).reshape(mask.shape) != 0

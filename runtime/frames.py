@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .backends.gpu import call_driver, driver, first_line
+from .arrays import is_on_gpu
+from .backends.gpu import call_driver, current, driver, first_line, library_errors
 from .backends.memory import Shape
 from .backends.tensor_rt import TensorRTBackend
 from .errors import ImageError
@@ -72,6 +73,9 @@ def copy_frame(target: Frame, source: Frame, stream: Any) -> None:
 class GpuImages:
     """Filled images on the GPU, uint8, for any library: `torch.from_dlpack(result)`, `cupy.asarray(result)`.
 
+    The memory is freed in the order of the stream that the call was given, or of the legacy default stream. Who reads
+    it on another stream keeps it until that is done, as with torch's tensors.
+
     Attributes:
         shape: [H,W,3] or [N,H,W,3].
         device_id: which GPU.
@@ -79,21 +83,47 @@ class GpuImages:
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, buffer: Any, shape: Shape, device_id: int, ready: Any, stream: Any):
+    def __init__(self, buffer: Any, shape: Shape, device: Any, ready: Any, stream: Any):
         """`ready` is the event after which the bytes are there; `stream` the one whose order they are in."""
         from cuda.core.utils import StridedMemoryView  # only with a GPU
 
-        self.shape, self.device_id = shape, device_id
-        self._ready, self._stream = ready, stream
+        self.shape, self.device_id = shape, int(device.device_id)
+        self._device, self._ready, self._stream = device, ready, stream
         self._view = StridedMemoryView.from_buffer(buffer, shape, dtype=self.dtype)
 
-    def __dlpack__(self, *, stream: int | None = None, **named: Any) -> Any:
-        """As the protocol says: the consumer's stream waits for the bytes, unless `stream` is -1."""
-        from cuda.core import Stream  # only with a GPU
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """As the protocol says: the consumer's stream waits for the bytes.
 
+        Args:
+            stream: of the consumer; 1 or None is the legacy default stream, 2 the one of the thread, -1 waits for
+                nothing.
+            max_version: that the consumer understands; from (1, 0) on the capsule has a version.
+            dl_device: where the consumer wants it; None or where it is.
+            copy: not True; nothing is copied.
+
+        Raises:
+            BufferError: if the stream is 0, which could be either default stream, or the consumer wants a copy or
+                another device.
+            BackendError: if the GPU fails.
+        """
+        if stream == 0:
+            raise BufferError("stream 0 could mean either default stream; give 1 or 2")
+        if dl_device not in (None, self.__dlpack_device__()):
+            raise BufferError(f"the images are on cuda:{self.device_id}, not on device {dl_device}; copy them first")
         if stream != -1:
-            Stream.from_handle(1 if stream is None else stream).wait(self._ready)
-        return self._view.__dlpack__(**named)
+            from cuda.core import Stream  # only with a GPU
+
+            # A default stream is one of the current device.
+            with library_errors("frames: waiting for the bytes"), current(self._device):
+                Stream.from_handle(1 if stream is None else stream).wait(self._ready)
+        return self._view.__dlpack__(max_version=max_version, copy=copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """CUDA, and which GPU."""
@@ -106,6 +136,17 @@ class GpuImages:
             "shape": self.shape, "typestr": "|u1", "data": (int(self._view.ptr), False), "version": 3,
             "strides": None, "stream": int(self._stream.handle) or 1,
         }  # fmt: skip
+
+
+def gpu_of(array: Any) -> int | None:
+    """The number of the GPU that an array lies on; None where it lies elsewhere."""
+    if not is_on_gpu(array):
+        return None
+    if hasattr(array, "__dlpack_device__"):
+        return int(array.__dlpack_device__()[1])
+    address = array.__cuda_array_interface__["data"][0]
+    ordinal = driver().CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+    return int(call_driver("cuPointerGetAttribute", ordinal, address))
 
 
 def read_frame(name: str, array: Any, backend: TensorRTBackend, stream: Any) -> tuple[Frame, Shape]:
@@ -122,19 +163,21 @@ def read_frame(name: str, array: Any, backend: TensorRTBackend, stream: Any) -> 
     """
     from cuda.core.utils import StridedMemoryView  # only with a GPU
 
+    device_id = gpu_of(array)
+    if device_id != backend.device_id:
+        where = "not on a GPU" if device_id is None else f"on cuda:{device_id}"
+        raise ImageError(f"{name} is {where}, but the frames of this call must be on cuda:{backend.device_id}")
     try:
         view = StridedMemoryView.from_any_interface(array, int(stream.handle))
+        dtype = view.dtype
     except Exception as error:  # of the library that owns the array
         raise ImageError(f"{name} cannot be read on the GPU: {first_line(error)}") from error
-    if not view.is_device_accessible or view.device_id != backend.device_id:
-        where = f"on cuda:{view.device_id}" if view.is_device_accessible else "not on a GPU"
-        raise ImageError(f"{name} is {where}, but the frames of this call must be on cuda:{backend.device_id}")
     has_colours = name in ("image", "out")
     types = (np.uint8,) if has_colours else (np.uint8, np.bool_)
     shape = tuple(view.shape)
     wanted = "uint8 [H,W,3] or [N,H,W,3]" if has_colours else "uint8 or bool [H,W] or [N,H,W]"
-    if view.dtype not in types or len(shape) - has_colours not in (2, 3) or (has_colours and shape[-1] != 3):
-        raise ImageError(f"{name} is {view.dtype} {shape}; expected {wanted}")
+    if dtype not in types or len(shape) - has_colours not in (2, 3) or (has_colours and shape[-1] != 3):
+        raise ImageError(f"{name} is {dtype} {shape}; expected {wanted}")
     if 0 in shape:
         raise ImageError(f"{name} of shape {shape} is empty")
     if name == "out" and view.readonly:

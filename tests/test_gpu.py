@@ -72,12 +72,12 @@ def test_the_cpp_runtime_gives_the_same_bytes(bundle: Bundle, target: str, backe
 class CopyingContext(Context):
     """Its network copies the image to the composite, on the real driver."""
 
-    def execute_async_v3(self, stream: int) -> bool:
+    def execute_async_v3(self, stream_handle: int) -> bool:
         from cuda.bindings import driver
 
         self.machine.called("Context.execute_async_v3")
         size = int(np.prod(self.shapes["image"]))
-        status, *_ = driver.cuMemcpyDtoDAsync(self.addresses["composite"], self.addresses["image"], size, stream)
+        status, *_ = driver.cuMemcpyDtoDAsync(self.addresses["composite"], self.addresses["image"], size, stream_handle)
         return int(status) == 0
 
 
@@ -125,20 +125,20 @@ def test_copies_capture_replay_and_eviction_on_the_real_driver(engine_bundle: Bu
 def test_a_capture_that_fails_on_the_real_driver(
     engine_bundle: Bundle, copying: CopyingLibrary, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """A synchronisation invalidates a capture; `cuda-core` then raises when it ends."""
+    """A synchronisation invalidates a capture; `cuda-core` up to 1.2 ends the process then."""
     backend, given = engine_for(engine_bundle), image_of(16, 0)
     backend.run(given)
     execute = CopyingContext.execute_async_v3
 
-    def spoilt(self: CopyingContext, stream: int) -> bool:
+    def spoilt(self: CopyingContext, stream_handle: int) -> bool:
         from cuda.bindings import driver
 
-        status, state = driver.cuStreamIsCapturing(stream)
+        status, state = driver.cuStreamIsCapturing(stream_handle)
         if int(status) == 0 and int(state) != 0:
             if way == "refused":
                 return False
-            driver.cuStreamSynchronize(stream)
-        return execute(self, stream)
+            driver.cuStreamSynchronize(stream_handle)
+        return execute(self, stream_handle)
 
     monkeypatch.setattr(CopyingContext, "execute_async_v3", spoilt)
     for seed in range(4):

@@ -70,7 +70,10 @@ class LoadedEngine:
         """Keep what TensorRT-RTX compiled for the next start."""
         if self._cache is None:
             return
-        content = bytes(self._cache.serialize())
+        memory = self._cache.serialize()
+        if memory is None:  # the library says why on its log
+            return
+        content = bytes(memory)
         temporary = Path(f"{self._cache_path}.{os.getpid()}")
         # A bundle on a read-only disk works without a cache: the next start compiles again.
         with contextlib.suppress(OSError):

@@ -47,16 +47,18 @@ class ActivationPool:
         """Changes when the memory moves: contexts must be told, and graphs that were captured are void."""
 
     def fit(self, size: int) -> None:
-        """Make it at least so large. The contents do not matter between two runs.
+        """Make it at least so large, and never empty: a context without memory does not run. Contents do not matter
+        between two runs.
 
         Raises:
             Exception: of `cuda-core`, if the GPU has too little memory; the pool is empty then.
         """
-        if size <= self.size and self._buffer is not None:
+        size = max(size, 1)
+        if size <= self.size:
             return
         self._stream.sync()  # what runs still uses it
         self.free()
-        self._buffer = self._device.allocate(max(size, 1), stream=self._stream)
+        self._buffer = self._device.allocate(size, stream=self._stream)
         self.size = size
         self.version += 1
 

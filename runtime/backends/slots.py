@@ -8,10 +8,12 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import BackendError
+from .gpu import first_line
+from .graph import CudaGraph
 from .memory import ActivationPool, Binding, Memory, Shape
 
 SHAPES_KEPT = 4
@@ -39,7 +41,7 @@ class Slot:
         self.warm = False
         """Whether the network ran on this memory: the run that capturing a graph needs before it."""
         self.capturable = True
-        self._graph: Any = None
+        self._graph: CudaGraph | None = None
         self._version = -1
 
     def prepare(self, pool: ActivationPool) -> None:
@@ -52,43 +54,24 @@ class Slot:
             self._version = pool.version
 
     def execute(self, stream: Any, name: str) -> None:
-        """Enqueue the network; `stream` is a stream, or a graph builder that captures it."""
-        handle = getattr(stream, "stream", stream).handle
-        if not self.context.execute_async_v3(int(handle)):
+        """Enqueue the network."""
+        if not self.context.execute_async_v3(int(stream.handle)):
             shape = self.bindings["image"].shape
             raise BackendError(f"{name}: the engine failed to run on images of shape {shape}")
 
     def launch(self, stream: Any, device: Any, name: str) -> bool:
         """Launch the graph, captured first where it is time for it; False where the network must run plainly."""
         if self._graph is None and self.warm and self.capturable:
-            self._capture(device, name)
+            try:
+                self._graph = CudaGraph.capture(device, lambda captured: self.execute(captured, name))
+            except Exception as error:  # such as another thread's cudaDeviceSynchronize: it costs speed, never the call
+                self.capturable = False
+                shape = self.bindings["image"].shape
+                log.warning("%s: no CUDA graph for %s: %s; running without", name, shape, first_line(error))
         if self._graph is None:
             return False
         self._graph.launch(stream)
         return True
-
-    def _capture(self, device: Any, name: str) -> None:
-        """Capture the network on a stream of its own, so that a failure spoils nothing that runs later."""
-        stream = builder = None
-        try:
-            stream = device.create_stream()
-            allowed = getattr(self.context, "is_stream_capturable", None)
-            if allowed is not None and not allowed(int(stream.handle)):
-                self.capturable = False
-                return
-            builder = stream.create_graph_builder()
-            builder.begin_building("thread_local")
-            self.execute(builder, name)
-            builder.end_building()
-            self._graph = builder.complete()
-        except Exception as error:  # such as another thread's cudaDeviceSynchronize: it costs speed, never the call
-            self.capturable = False
-            log.warning("%s: no CUDA graph for %s: %s; running without", name, self.bindings["image"].shape, error)
-        finally:
-            for opened in (builder, stream):
-                with contextlib.suppress(Exception):
-                    if opened is not None:
-                        opened.close()
 
     def drop_graph(self) -> None:
         graph, self._graph = self._graph, None
@@ -115,7 +98,26 @@ class Slots:
         self._changed = threading.Condition()
         self._of: OrderedDict[Shape, list[Slot]] = OrderedDict()
         self._busy: set[int] = set()
+        self._held = 0
         self._closed = False
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Keep `close` waiting, for a call that leases more than once.
+
+        Raises:
+            BackendError: if they were closed.
+        """
+        with self._changed:
+            if self._closed:
+                raise BackendError(CLOSED)
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= 1
+                self._changed.notify_all()
 
     @contextlib.contextmanager
     def lease(self, shapes: Mapping[str, Shape]) -> Iterator[Slot]:
@@ -162,8 +164,13 @@ class Slots:
             del self._of[key]
         idle = [key for key, slots in self._of.items() if key != keep and not any(id(s) in self._busy for s in slots)]
         while len(self._of) > SHAPES_KEPT and idle:
-            for slot in self._of.pop(idle.pop(0)):
-                self._free(slot)
+            self._free_all(self._of.pop(idle.pop(0)))
+
+    def _free_all(self, slots: Iterable[Slot]) -> None:
+        """Free some slots, whichever of them fails."""
+        with contextlib.ExitStack() as stack:
+            for slot in slots:
+                stack.callback(self._free, slot)
 
     def memory(self) -> Memory:
         """Bytes of the tensors; those of the pool are not among them."""
@@ -178,11 +185,9 @@ class Slots:
                 return False
             self._closed = True
             self._changed.notify_all()
-            while self._busy:
+            while self._busy or self._held:
                 self._changed.wait()
-            with contextlib.ExitStack() as stack:
-                for slots in self._of.values():
-                    for slot in slots:
-                        stack.callback(self._free, slot)
+            slots = [slot for slots in self._of.values() for slot in slots]
             self._of.clear()
+            self._free_all(slots)
         return True

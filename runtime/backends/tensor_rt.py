@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..bundle import Artifact, Bundle
 from ..errors import BackendError
 from .engine import LoadedEngine
-from .gpu import current, library_errors, open_device
+from .gpu import call_driver, current, library_errors, open_device
 from .memory import ActivationPool, Binding, Memory, Shape
 from .slots import SETS, SHAPES_KEPT, Slot, Slots
 
@@ -48,24 +48,35 @@ class TensorRTBackend:
         self._outputs = bundle.interface.outputs
         self._dtype = np.dtype(np.uint8 if bundle.interface.io == "image" else np.float32)
         self._lock = threading.Lock()
+        self._slots = Slots(self._make_slot, self._free_slot)
+        self._opened = contextlib.ExitStack()
+        """Frees what is open, last in, first out."""
         self.device = open_device(device_id)
-        with library_errors(f"{self.name}: opening"), current(self.device), contextlib.ExitStack() as undo:
-            self._engine = LoadedEngine(bundle, engine)
-            undo.callback(self._engine.close)
-            self._streams = []
-            for _ in range(3):
-                self._streams.append(self.device.create_stream())
-                undo.callback(self._streams[-1].close)
-            self.copy_in, self._compute, self.copy_out = self._streams
-            self._pool = ActivationPool(self.device, self._compute)
-            undo.callback(self._pool.free)
-            self._slots = Slots(self._make_slot, self._free_slot)
-            undo.callback(self._slots.close)
-            profile = bundle.interface.profile
-            best = bundle.interface.input_shapes(profile.batch[1], profile.height[1], profile.width[1])
-            with self._slots.lease(best) as slot:
-                slot.prepare(self._pool)
-            undo.pop_all()
+        with library_errors(f"{self.name}: opening"):
+            try:
+                with current(self.device):
+                    self._open(bundle, engine)
+            except BaseException:
+                with contextlib.suppress(Exception):  # the first error is the one to be told
+                    self.close()
+                raise
+
+    def _open(self, bundle: Bundle, engine: Artifact) -> None:
+        self._streams: list[Any] = []
+        for _ in range(3):
+            self._streams.append(self.device.create_stream())
+            self._opened.callback(self._streams[-1].close)
+        self.copy_in, self._compute, self.copy_out = self._streams
+        self._opened.callback(self._give_back)
+        self._engine = LoadedEngine(bundle, engine)
+        self._opened.callback(self._engine.close)
+        self._opened.callback(self._engine.store_cache)
+        self._pool = ActivationPool(self.device, self._compute)
+        self._opened.callback(self._pool.free)
+        profile = bundle.interface.profile
+        best = bundle.interface.input_shapes(profile.batch[1], profile.height[1], profile.width[1])
+        with self._slots.lease(best) as slot:
+            slot.prepare(self._pool)
 
     @property
     def memory(self) -> Memory:
@@ -112,13 +123,17 @@ class TensorRTBackend:
                 self.copy_out.record(slot.done)
                 slot.used = True
             except BaseException:
-                self._settle()  # what was enqueued may use the slot's memory, which goes
+                self.settle()  # what was enqueued may use the slot's memory, which goes
                 raise
 
     def _execute(self, slot: Slot) -> None:
         if self._engine.has_own_graphs or not slot.launch(self._compute, self.device, self.name):
             slot.execute(self._compute, self.name)
         slot.warm = True
+
+    def opened(self) -> contextlib.AbstractContextManager[None]:
+        """Keep `close` waiting while a call uses the streams, see `frames`."""
+        return self._slots.opened()
 
     @contextlib.contextmanager
     def lease(self, shapes: Mapping[str, Shape]) -> Iterator[Slot]:
@@ -180,41 +195,51 @@ class TensorRTBackend:
                 stack.pop_all()
 
     def _close_engine(self) -> None:
-        with (
-            self._lock, self._current_if_possible(), contextlib.ExitStack() as stack,  # last in, first out
-        ):  # fmt: skip
-            for stream in self._streams:
-                stack.callback(stream.close)
-            stack.callback(self._engine.close)
-            stack.callback(self._engine.store_cache)
-            stack.callback(self._pool.free)
+        with self._lock, self._current_if_possible():
+            self._opened.close()
+
+    def _give_back(self) -> None:
+        """Let other allocators have what is free: `cuda-core` would keep it in a pool of this process."""
+        self.settle()  # memory is free when its stream comes to it
+        pool = getattr(self.device.memory_resource, "handle", None)
+        if pool is not None:
+            call_driver("cuMemPoolTrimTo", pool, 0)
 
     def _make_slot(self, shapes: Mapping[str, Shape]) -> Slot:
-        with self._lock, current(self.device), contextlib.ExitStack() as undo:
-            context = self._engine.create_context()
-            if context is None:
-                raise BackendError(f"{self.name}: no execution context for {shapes['image']}; too little GPU memory?")
-            for name, shape in shapes.items():
-                if not context.set_input_shape(name, shape):
-                    raise BackendError(f"{self.name}: the engine does not take {name} of shape {shape}")
-            all_shapes = dict(shapes) | {name: tuple(context.get_tensor_shape(name)) for name in self._outputs}
-            bindings = {}
-            for name, shape in all_shapes.items():
-                bindings[name] = Binding(name, shape, self._dtype, self.device, self.copy_in)
-                undo.callback(bindings[name].close, self.copy_in)
-                context.set_tensor_address(name, int(bindings[name].device.handle))
-            events = []
-            for _ in range(3):
-                events.append(self.device.create_event())
-                undo.callback(events[-1].close)
-            self.copy_in.sync()  # the memory is there for the other streams, too
-            slot = Slot(context, bindings, tuple(shapes), events)
-            undo.pop_all()
-        return slot
+        opened = contextlib.ExitStack()
+        with self._lock:
+            try:
+                with current(self.device):
+                    return self._slot_for(shapes, opened)
+            except BaseException:
+                with self._current_if_possible(), opened:
+                    raise
+
+    def _slot_for(self, shapes: Mapping[str, Shape], opened: contextlib.ExitStack) -> Slot:
+        """A new slot; `opened` frees what it holds."""
+        context = self._engine.create_context()
+        if context is None:
+            raise BackendError(f"{self.name}: no execution context for {shapes['image']}; too little GPU memory?")
+        for name, shape in shapes.items():
+            if not context.set_input_shape(name, shape):
+                raise BackendError(f"{self.name}: the engine does not take {name} of shape {shape}")
+        all_shapes = dict(shapes) | {name: tuple(context.get_tensor_shape(name)) for name in self._outputs}
+        bindings = {}
+        for name, shape in all_shapes.items():
+            bindings[name] = Binding(name, shape, self._dtype, self.device, self.copy_in)
+            opened.callback(bindings[name].close, self.copy_in)
+            if not context.set_tensor_address(name, int(bindings[name].device.handle)):
+                raise BackendError(f"{self.name}: the engine does not take memory for {name}; rebuild it")
+        events = []
+        for _ in range(3):
+            events.append(self.device.create_event())
+            opened.callback(events[-1].close)
+        self.copy_in.sync()  # the memory is there for the other streams, too
+        return Slot(context, bindings, tuple(shapes), events)
 
     def _free_slot(self, slot: Slot) -> None:
         with self._lock, self._current_if_possible():
-            self._settle()
+            self.settle()
             slot.close(self.copy_in)
 
     @contextlib.contextmanager
@@ -225,9 +250,9 @@ class TensorRTBackend:
                 stack.enter_context(current(self.device))
             yield
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Wait for all streams, whatever they say: what ran on them must not use memory that goes."""
-        for stream in self._streams:
+        for stream in 2 * self._streams:  # twice, since a wait can fail once for what another call did
             with contextlib.suppress(Exception):
                 stream.sync()
 

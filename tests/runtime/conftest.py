@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from inpaintrt.runtime.backends import choice, engine as engines, gpu
+from inpaintrt.runtime.backends import choice, engine, gpu
 from inpaintrt.runtime.bundle import Artifact, Bundle, DeployedInterface, Profile, commit, describe_file, lock, stage
 
 from .backends.stand_in_frames import FrameDriver
-from .backends.stand_in_gpu import STREAMS, Buffer, Device, Machine
+from .backends.stand_in_gpu import STREAMS, Buffer, Device, Machine, Stream
 from .backends.stand_in_library import Library
 
 
@@ -20,9 +20,14 @@ def machine() -> Machine:
 
 @pytest.fixture
 def library(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Library:
+    return install(machine, monkeypatch)
+
+
+def install(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """Put the stand-ins in place of driver, `cuda-core` and the libraries."""
     core = pytest.importorskip("cuda.core")
     made, driver = Library(machine), FrameDriver(machine)
-    monkeypatch.setattr(engines, "load_library", lambda _: made)
+    monkeypatch.setattr(engine, "load_library", lambda _: made)
     monkeypatch.setattr(choice, "load_library", lambda _: made)
     monkeypatch.setattr(gpu, "driver", lambda: driver)
 
@@ -37,18 +42,26 @@ def library(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Library:
         return Buffer(machine, size, "PinnedBuffer")
 
     monkeypatch.setattr(core, "LegacyPinnedMemoryResource", lambda: SimpleNamespace(allocate=allocate))
-    monkeypatch.setattr(core, "Stream", SimpleNamespace(from_handle=STREAMS.__getitem__))
+
+    def from_handle(handle: int) -> Stream:
+        return machine.default_stream if handle in (1, 2) else STREAMS[handle]
+
+    monkeypatch.setattr(core, "Stream", SimpleNamespace(from_handle=from_handle))
     return made
 
 
 @pytest.fixture
 def engine_bundle(tmp_path: Path) -> Bundle:
+    return make_engine_bundle(tmp_path / "places")
+
+
+def make_engine_bundle(folder: Path) -> Bundle:
     """A bundle of engines only; best 16x16, up to 64x64 in batches of up to 4."""
     profile = Profile((1, 1, 4), (8, 16, 64), (8, 16, 64))
     interface = DeployedInterface("image", 8, profile, ("image", "mask"), ("composite",))
-    made = Bundle(tmp_path / "places", {}, {}, interface, (artifact("tensorrt"), artifact("tensorrt-rtx")))
-    folder = made.path / "engines"
-    with stage(folder, "a", b"tensorrt") as one, stage(folder, "b", b"tensorrt-rtx") as two, lock(made.path):
+    made = Bundle(folder, {}, {}, interface, (artifact("tensorrt"), artifact("tensorrt-rtx")))
+    engines = made.path / "engines"
+    with stage(engines, "a", b"tensorrt") as one, stage(engines, "b", b"tensorrt-rtx") as two, lock(made.path):
         commit(made, {made.artifacts[0].path: one, made.artifacts[1].path: two})
     return made
 

@@ -26,31 +26,33 @@ class Context:
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return self.shapes["image"]
 
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        self.machine.called("Context.set_tensor_address")
+        if self.library.refused == name:
+            return False
+        self.addresses[name] = memory
+        return True
 
     def update_device_memory_size_for_shapes(self) -> int:
         self.machine.called("Context.update_device_memory_size_for_shapes")
         return int(np.prod(self.shapes["image"]))
 
-    def set_device_memory(self, address: int, size: int) -> None:
+    def set_device_memory(self, memory: int, size: int) -> None:
         self.machine.called("Context.set_device_memory")
-        self.scratch = (address, size)
+        if size >= int(np.prod(self.shapes["image"])):  # less is refused without a word
+            self.scratch = (memory, size)
 
-    def is_stream_capturable(self, stream: int) -> bool:
-        self.machine.called("Context.is_stream_capturable")
-        return self.library.capturable
-
-    def execute_async_v3(self, stream: int) -> bool:
+    def execute_async_v3(self, stream_handle: int) -> bool:
         self.machine.called("Context.execute_async_v3")
-        if self.library.fails:
+        stream = STREAMS[stream_handle]
+        if self.library.fails or (stream.recorded is not None and not self.library.capturable):
             return False
         address, size = self.scratch
         needed = int(np.prod(self.shapes["image"]))
         if size < needed:
             return False
         addresses, shapes = dict(self.addresses), dict(self.shapes)
-        STREAMS[stream].do(lambda: self._network(addresses, shapes, address))
+        stream.do(lambda: self._network(addresses, shapes, address))
         return True
 
     def _network(self, addresses: dict[str, int], shapes: dict[str, tuple[int, ...]], scratch: int) -> None:
@@ -77,6 +79,9 @@ class Library:
     def __init__(self, machine: Machine):
         self.machine = machine
         self.capturable, self.fails, self.loads, self.makes_contexts = False, False, True, True
+        self.serializes = True
+        self.refused = ""
+        """A tensor whose memory is not taken."""
         self.read: list[bytes] = []
         self.strategies: list[Any] = []
         self.config: Any = None
@@ -91,20 +96,49 @@ class Library:
             return None
         return SimpleNamespace(create_runtime_config=self._configure, create_execution_context=self._context)
 
-    def _configure(self) -> Any:
+    def _configure(self) -> "RuntimeConfig":
         self.machine.called("Engine.create_runtime_config")
-        cache = SimpleNamespace(serialize=self._serialize, deserialize=self.read.append)
-        self.config = SimpleNamespace(
-            create_runtime_cache=lambda: cache, set_runtime_cache=lambda cache: None,
-            set_execution_context_allocation_strategy=self.strategies.append,
-        )  # fmt: skip
+        self.config = RuntimeConfig(self)
         return self.config
-
-    def _serialize(self) -> bytes:
-        self.machine.called("RuntimeCache.serialize")
-        return b"compiled"
 
     def _context(self, strategy_or_config: Any) -> Context | None:
         self.machine.called("Engine.create_execution_context")
         self.strategies.append(strategy_or_config)
         return Context(self) if self.makes_contexts else None
+
+
+class RuntimeConfig:
+    """Of TensorRT-RTX; like the real one it has no other attributes."""
+
+    __slots__ = ("_library", "cuda_graph_strategy", "dynamic_shapes_kernel_specialization_strategy")
+
+    def __init__(self, library: Library):
+        self._library = library
+
+    def set_execution_context_allocation_strategy(self, strategy: str) -> None:
+        self._library.machine.called("RuntimeConfig.set_execution_context_allocation_strategy")
+        self._library.strategies.append(strategy)
+
+    def create_runtime_cache(self) -> "RuntimeCache":
+        self._library.machine.called("RuntimeConfig.create_runtime_cache")
+        return RuntimeCache(self._library)
+
+    def set_runtime_cache(self, cache: "RuntimeCache") -> bool:
+        self._library.machine.called("RuntimeConfig.set_runtime_cache")
+        return isinstance(cache, RuntimeCache)
+
+
+class RuntimeCache:
+    """Of TensorRT-RTX."""
+
+    def __init__(self, library: Library):
+        self._library = library
+
+    def deserialize(self, blob: bytes) -> bool:
+        self._library.machine.called("RuntimeCache.deserialize")
+        self._library.read.append(blob)
+        return blob == b"compiled"
+
+    def serialize(self) -> memoryview | None:
+        self._library.machine.called("RuntimeCache.serialize")
+        return memoryview(b"compiled") if self._library.serializes else None

@@ -27,7 +27,7 @@ def test_all_shapes_share_one_pool_of_the_largest(
         for seed in range(3):
             check(runner, side, seed)
     assert runner.memory.activations == 64 * 64 * 3
-    assert len([each for each in machine.opened if each.kind == "Buffer" and not each.closed]) == 3 * 3 + 1
+    assert len(machine.open_of("Buffer")) == 3 * 3 + 1
     runner.close()
 
 
@@ -35,7 +35,7 @@ def test_old_shapes_are_freed(engine_bundle: Bundle, library: Library, machine: 
     runner = open_backend(engine_bundle)
     for side in range(16, 16 + SHAPES_KEPT + 2):
         check(runner, side, 0)
-    assert len([each for each in machine.opened if each.kind == "PinnedBuffer" and not each.closed]) == 3 * SHAPES_KEPT
+    assert len(machine.open_of("PinnedBuffer")) == 3 * SHAPES_KEPT
     check(runner, 16, 1)
     runner.close()
     assert machine.left_open() == []
