@@ -20,7 +20,7 @@ $(VENV)/ready: pyproject.toml setup.py
 
 environment: $(VENV)/ready
 
-demo: environment  ## checkpoint -> ONNX -> engines for two GPUs -> parity -> a filled photo
+demo: environment  ## checkpoint -> ONNX -> engines for two GPUs -> parity -> a filled image
 	$(BIN)/python examples/demo.py
 
 test: environment  ## the tests that take at most a few seconds each

@@ -57,7 +57,7 @@ def measure_python(bundle: Path, size: int, rounds: int) -> dict[str, float]:
 
 def benchmark(
     bundle: Annotated[Path, typer.Argument(help="Bundle whose network takes the size.")],
-    size: Annotated[int, typer.Option(help="Height and width of the picture.")] = 512,
+    size: Annotated[int, typer.Option(help="Height and width of the image.")] = 512,
     rounds: Annotated[int, typer.Option(help="Calls in each turn.")] = 30,
 ) -> None:
     """Measure both runtimes on one bundle."""

@@ -190,7 +190,7 @@ def validate_family(folder: Path, network: nn.Module, cases: int | None) -> dict
         side, count = profile.height[0], min(2, profile.batch[2])
         small = Profile((count,) * 3, (side,) * 3, (side,) * 3)
         batches = tuple(make_batches(small, ImageSource(), 0))[:cases]
-        plan = Plan(batches, 0, f"{len(batches)} batches of synthetic pictures of {side}x{side}")
+        plan = Plan(batches, 0, f"{len(batches)} batches of synthetic images of {side}x{side}")
         report = run_job(job, plan, ChosenTolerances(), lambda _, __: None)
     return {
         "passed": report.passed,
@@ -201,7 +201,7 @@ def validate_family(folder: Path, network: nn.Module, cases: int | None) -> dict
 
 def table(families: dict[str, dict[str, Any]]) -> str:
     """The medians of all families as Markdown."""
-    titles = ("family", "pictures", "candidate", "p50 ms", "p99 ms", "compute p50", "pictures/s", "speed-up", "x floor")
+    titles = ("family", "images", "candidate", "p50 ms", "p99 ms", "compute p50", "images/s", "speed-up", "x floor")
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for family, entry in families.items():
         for shape in entry.get("latency", {}).get("shapes", []):

@@ -12,12 +12,16 @@ from inpaintrt.runtime.console import command_line, print_json, progress, say
 def build_engines(
     bundle: Annotated[Path, typer.Argument(help="Bundle made by export-onnx.", show_default=False)],
     backend: Annotated[
-        str, typer.Option(help="auto, tensorrt (builds for this machine's GPU) or tensorrt-rtx (for any, on any).")
+        str, typer.Option(help="auto, tensorrt (only this machine's GPU) or tensorrt-rtx (any target, on any machine).")
     ] = "auto",
     target: Annotated[
-        str, typer.Option(help="local, all, or any of sm75, sm80, sm86, sm89, sm120, sm121 separated by commas.")
+        str,
+        typer.Option(
+            help="local (this machine's GPU), all, or any of sm75, sm80, sm86, sm89, sm120, sm121 separated by "
+            "commas; on a machine without a GPU, name targets."
+        ),
     ] = "local",
-    precision: Annotated[str, typer.Option(help="fp16, fp32 or both.")] = "fp16",
+    precision: Annotated[str, typer.Option(help="fp16, fp32, or fp16,fp32 for both.")] = "fp16",
     plan: Annotated[
         bool, typer.Option("--plan", help="Show the kernels the GPU will run, sorted by estimated time.")
     ] = False,
@@ -30,7 +34,9 @@ def build_engines(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
-    """Build TensorRT engines of a bundle, one for each target GPU. Engines that are up to date are left alone.
+    """Build TensorRT or TensorRT-RTX engines of a bundle, one for each target GPU; docs/engines.md has the targets.
+
+    Engines that are up to date are left as they are.
 
     Example: build-engines places --target sm86,sm89 --plan --gpu a10,l4
 

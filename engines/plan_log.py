@@ -1,4 +1,4 @@
-"""A kernel plan from the verbose build log of TensorRT for RTX, which needs no GPU.
+"""A kernel plan from the verbose build log of TensorRT-RTX, which needs no GPU.
 
 Built with detailed profiling verbosity, the library prints one line for each kernel once fusion is done:
 

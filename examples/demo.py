@@ -29,7 +29,7 @@ def main() -> int:
     print(  # noqa: T201
         "\nThe filled image:  build/filled.png  (of examples/image.png, with the holes of examples/mask.png)"
         f"\nThe bundle:        {BUNDLE}  (ONNX models, engines, bundle.json)"
-        f"\nThe page to look at: {BUNDLE}/reports/report.html"
+        f"\nThe report:        {BUNDLE}/reports/report.html"
     )
     return 0
 

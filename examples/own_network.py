@@ -3,7 +3,7 @@
 The network is two partial convolutions as many people write them. Replace it with yours: all that is needed is
 `forward(image, mask)`. The same from the command line, without a line of Python:
 
-    export-onnx my.pth --network examples/own_network.py:make_network -o my-bundle --size 256
+    export-onnx my.pth --network examples/own_network.py:make_network -o my-bundle --size 64
 """
 
 import sys

@@ -48,7 +48,8 @@ def export_onnx(
 
     Known checkpoint families: {families}.
 
-    Options about the network default to what its family, or the attribute `interface` of the network, says.
+    Options about the network default to what its family, or the attribute `interface` of the network, says;
+    where neither does, to what is shown here.
 
     Example: export-onnx network.ckpt -o places --dynamic 256,512,1024
 

@@ -12,14 +12,17 @@ REPORT = "What is shown"
 
 Checkpoint = Annotated[
     Path | None,
-    typer.Argument(help="Checkpoint of a known family; or with --network, its state dict.", show_default=False),
+    typer.Argument(
+        help="Checkpoint of a known family. With --network: a file with that network's state dict.", show_default=False
+    ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Bundle directory to write.", show_default=False)]
 
 Network = Annotated[
     str | None,
     typer.Option(
-        help="A network of your own: FILE.py:FACTORY or package.module:FACTORY; FACTORY() -> nn.Module.",
+        help="A network of your own: FILE.py:FACTORY or package.module:FACTORY. FACTORY() returns the nn.Module. "
+        "validate-engines needs it again. See docs/own-network.md.",
         show_default=False,
         rich_help_panel=NETWORK,
     ),
@@ -32,16 +35,18 @@ NetworkArgs = Annotated[
 Size = Annotated[
     str | None,
     typer.Option(
-        help="Height x width of a static graph.  \\[default: 512x512]", show_default=False, rich_help_panel=SIZES
+        help="HEIGHTxWIDTH, or one number for both, of a bundle with one size.  \\[default: 512x512]",
+        show_default=False,
+        rich_help_panel=SIZES,
     ),
 ]
 Dynamic = Annotated[
     str | None,
     typer.Option(
-        help="MIN,OPT,MAX height and width instead: numbers, or HxW.", show_default=False, rich_help_panel=SIZES
+        help="MIN,OPT,MAX instead, each HEIGHTxWIDTH or one number for both.", show_default=False, rich_help_panel=SIZES
     ),
 ]
-Batch = Annotated[str, typer.Option(help="Images at once: N or MIN,OPT,MAX.", rich_help_panel=SIZES)]
+Batch = Annotated[str, typer.Option(help="Batch size: N or MIN,OPT,MAX.", rich_help_panel=SIZES)]
 FixedMask = Annotated[
     Path | None,
     typer.Option(
@@ -56,15 +61,18 @@ InputOutput = Annotated[
     str,
     typer.Option(
         help="image: uint8 image and mask in, uint8 image out; tensor: float32 in the network's own range and "
-        "polarity, the mask as one plane.",
+        "polarity, the mask as one plane. Both runtimes, inpaint and inpaint-page need image.",
         rich_help_panel=GRAPH,
     ),
 ]
-Precision = Annotated[str, typer.Option(help="fp32, fp16 or both.", rich_help_panel=GRAPH)]
+Precision = Annotated[str, typer.Option(help="fp32, fp16, or fp32,fp16 for both.", rich_help_panel=GRAPH)]
 KeepFp32 = Annotated[
     list[str] | None,
     typer.Option(
-        help="Node or value (name or pattern) to keep in FP32; repeatable.", show_default=False, rich_help_panel=GRAPH
+        help="Node or value to keep in FP32, such as conv_3 or 'attention*'; validate-engines --suggest gives names. "
+        "Repeatable.",
+        show_default=False,
+        rich_help_panel=GRAPH,
     ),
 ]
 Optimize = Annotated[

@@ -39,22 +39,30 @@ Sketch = Annotated[
 Upscale = Annotated[
     int | None,
     typer.Option(
-        help="Enlarge the image so many times instead of filling holes in it; without --mask. Not for networks "
-        "trained on few lattices or none, as the demo networks: bicubic resizing is closer to the original there.",
+        help="Enlarge by this factor instead of filling holes; without --mask. Only for networks trained on lattice "
+        "masks: with others, such as the demo networks, bicubic resizing is better.",
         min=2,
         show_default=False,
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Skip images whose output is already there.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Skip images whose output is already there (folders only).")]
 Codec = Annotated[
     str | None,
     typer.Option(
-        help="Encoder of a clip, as FFmpeg names it; ffv1 is lossless.  [default: libx264]", show_default=False
+        help="Encoder of a clip, as FFmpeg names it; ffv1 (in .mkv) is lossless.  [default: libx264; libvpx-vp9 for "
+        ".webm, mpeg4 for .avi]",
+        show_default=False,
     ),
 ]
 Quality = Annotated[
     int | None,
-    typer.Option(help="Constant rate factor of a clip, 0 is best.  [default: 16]", min=0, max=63, show_default=False),
+    typer.Option(
+        help="Constant rate factor of a clip, 0 is best (x264, x265: to 51; VP9, AV1: to 63); only for those "
+        "encoders.  [default: 16]",
+        min=0,
+        max=63,
+        show_default=False,
+    ),
 ]
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, cuda:N (counted from cuda:0) or cuda:all.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 = all.", min=0)]

@@ -15,7 +15,7 @@ Images = Annotated[
 Masks = Annotated[
     Path | None,
     typer.Option(
-        help="Masks of your own (white = hole), tried besides the corpus; on the image of the same name, if any.",
+        help="Masks of your own (non-zero = hole), tried besides the corpus; on the image of the same name, if any.",
         show_default=False,
     ),
 ]
@@ -24,9 +24,12 @@ Checkpoint = Annotated[
 ]
 Network = Annotated[
     str | None,
-    typer.Option(help="The factory that was exported, FILE.py:FACTORY, if it was one.", show_default=False),
+    typer.Option(
+        help="FILE.py:FACTORY, required for a bundle exported with --network: code that a bundle names is never run.",
+        show_default=False,
+    ),
 ]
-Seed = Annotated[int, typer.Option(help="Of the masks and synthetic images.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of the masks and synthetic images.", min=0)]
 Quick = Annotated[
     bool, typer.Option("--quick", help="Only the cases on which the most mistakes show: a verdict in seconds.")
 ]
@@ -39,20 +42,31 @@ Gates = Annotated[
     ),
 ]
 Html = Annotated[bool, typer.Option("--html", help="Write reports/report.html, to look at and sign, and report.md.")]
-Latency = Annotated[bool, typer.Option("--latency", help="Measure latency against the baselines; takes minutes.")]
+Latency = Annotated[
+    bool, typer.Option("--latency", help="Measure latency of the bundle, PyTorch and the plain export; takes minutes.")
+]
 Drift = Annotated[bool, typer.Option("--drift", help="List the nodes that add most error in FP16.")]
 Suggest = Annotated[
     bool, typer.Option("--suggest", help="Search for the fewest --keep-fp32 names that meet the limits.")
 ]
-Minutes = Annotated[float, typer.Option(help="How long --drift and --suggest search; they say what they did not try.")]
+Minutes = Annotated[
+    float, typer.Option(help="Minutes that --drift and --suggest may search; they say what they did not try.")
+]
 Tolerance = Annotated[
     list[str] | None,
-    typer.Option(help="Another limit for this run, NAME=VALUE; repeatable.", show_default=False),
+    typer.Option(
+        help="Another limit for this run, such as psnr=45; docs/validation.md has the names. Repeatable.",
+        show_default=False,
+    ),
 ]
 Baseline = Annotated[
-    Path | None, typer.Option(help="A stored parity.json that nothing may be worse than.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="A stored parity.json of the same images, masks and seed; fail if an error grew by more than --margin.",
+        show_default=False,
+    ),
 ]
-Margin = Annotated[float, typer.Option(help="How much worse counts: 0.5 is half as much error again.", min=0)]
+Margin = Annotated[float, typer.Option(help="How much an error may grow: 0.5 is by half.", min=0)]
 Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML for CI.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")]
 
@@ -77,10 +91,10 @@ def validate_engines(
     junit: Junit = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every model and engine of a bundle with PyTorch on the mask corpus. Exit code 1 if any fails.
+    """Compare every model and engine of a bundle with PyTorch on the mask corpus.
 
     Engines run where their GPU is; elsewhere they are reported as not run, which never counts as a pass. Limits of a
-    bundle's own stand in its tolerances.json (docs/validation.md); the report says which were loosened.
+    bundle's own are in its tolerances.json (docs/validation.md); the report says which were loosened.
 
     Example: validate-engines places --html
 

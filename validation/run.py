@@ -71,7 +71,7 @@ def validate(
             checkpoint.
         checkpoint: where its checkpoint is now, if it moved.
         images: an image or a folder of images to validate on; synthetic ones if None.
-        masks: a mask or a folder of masks (white = hole) to validate on besides the corpus; each goes with the image
+        masks: a mask or a folder of masks (non-zero = hole) to validate on besides the corpus; each goes with the image
             of the same name, if there is one.
         seed: of masks and synthetic images.
         quick: only the cases on which the most mistakes show, for a verdict in seconds.

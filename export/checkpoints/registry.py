@@ -1,7 +1,7 @@
 """The known checkpoint families. This is the list to add a family to; it loads no PyTorch.
 
 `load_checkpoint` tries the families in this order, `export-onnx --help` and the errors name them, and
-`python -m inpaintrt.export.checkpoints.registry` prints the table of the README.
+`python -m inpaintrt.export.checkpoints.registry` prints them as a Markdown table.
 """
 
 import importlib
@@ -32,7 +32,7 @@ class FamilyEntry:
 
 
 ENTRIES = (
-    FamilyEntry("inpaintrt", "train-inpainter", "both", "own", "Own"),
+    FamilyEntry("inpaintrt", "train-inpainter", "PConv U-Net or DeepFillv2", "own", "Own"),
     FamilyEntry("naoto0804", "pytorch-inpainting-with-partial-conv", "PConv U-Net", "naoto0804", "Naoto0804"),
     FamilyEntry("nipponjo", "deepfillv2-pytorch", "DeepFillv2", "nipponjo", "Nipponjo"),
     FamilyEntry("nipponjo-tf", "deepfillv2-pytorch, from TensorFlow", "DeepFillv2", "nipponjo", "NipponjoTensorFlow"),
@@ -54,7 +54,7 @@ def families_in_words() -> str:
 
 
 def families_as_table() -> str:
-    """The families as a Markdown table, for the README."""
+    """The families as a Markdown table."""
     rows = [f"| `{entry.name}` | {entry.project} | {entry.architecture} |" for entry in ENTRIES]
     return "\n".join(["| family | project | network |", "|---|---|---|", *rows])
 

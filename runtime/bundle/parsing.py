@@ -1,6 +1,6 @@
 """Checks every entry of a `bundle.json`: a bundle may come from anywhere.
 
-C++ (`runtime/cpp/src/parse_bundle.cpp`) makes the same checks and uses the same words.
+C++ (`runtime/cpp/src/bundle/parsing.cpp`) makes the same checks and gives the same messages.
 """
 
 import json

@@ -35,10 +35,10 @@ def inpaint_batch(
         ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that fill, on all machines together.", min=1)] = 1,
-    cpus_per_worker: Annotated[int, typer.Option(help="CPU threads of each.", min=1)] = 1,
-    gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each; 0.5 lets two share one.", min=0)] = 0,
+    cpus_per_worker: Annotated[int, typer.Option(help="CPU threads of each worker.", min=1)] = 1,
+    gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each worker; 0.5 lets two share one.", min=0)] = 0,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster.  [default: this machine]", show_default=False)
+        str | None, typer.Option(help="Address of a Ray cluster, or auto.  [default: this machine]", show_default=False)
     ] = None,
     device: Device = "auto",
     max_megapixels: Annotated[float, typer.Option(help="Larger images are refused.", min=0.01, max=200)] = 200,
@@ -47,10 +47,10 @@ def inpaint_batch(
     """Fill the images of a folder with Ray Data, on this machine or a cluster.
 
     Results are PNG; known pixels are bit-identical. The manifest, Parquet files, has name, hole ratio, backend, seconds
-    and error of each image. Run again, the command does what is missing: what is done is not done again, and what a
-    killed worker, node or program was at is.
+    and error of each image. Run the command again to fill what is missing, including what a killed worker, node or
+    command left unfinished.
 
-    Example: inpaint-batch places --images photos --masks masks -o out --workers 4
+    Example: inpaint-batch places --images images --masks masks -o out --workers 4
 
     Exit codes: 0, 1 if images could not be filled (the manifest says why), or 2 with one line that says what is wrong.
     """

@@ -24,7 +24,7 @@ def inpaint_page(
         list[Path],
         typer.Argument(help="Bundles made by export-onnx; the page offers them by name.", show_default=False),
     ],
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = LOOPBACK[0],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all this machine has.")] = LOOPBACK[0],
     port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.", min=0, max=65535)] = 7860,
     user: Annotated[str | None, typer.Option(help="Name that visitors log in with.", show_default=False)] = None,
     password: Annotated[

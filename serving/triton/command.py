@@ -52,8 +52,7 @@ def export_triton(
     site_packages: Annotated[
         list[str] | None,
         typer.Option(
-            help="Folder of packages, on the server's machine, where its Python finds inpaintrt if not among its own; "
-            "may be given several times.",
+            help="Folder on the server where inpaintrt is installed, if the server's own Python lacks it; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -61,10 +60,11 @@ def export_triton(
 ) -> None:
     """Write a model repository for Triton Inference Server.
 
-    NAME takes images of any size, encoded or as arrays, through the Python backend, whose Python needs inpaintrt.
-    NAME_engine is the bare network on Triton's own tensorrt or onnxruntime backend, for those who pad themselves.
+    NAME takes images of any size, encoded or as arrays, through Triton's Python backend.
+    NAME_engine is the bare network on Triton's own tensorrt or onnxruntime backend, for clients that pad images to the
+    network's sizes themselves.
 
-    A bundle that changed becomes a new version; a server takes it when it is told to load the model again.
+    A bundle that changed becomes a new version; a server takes it when it is asked to load the model again.
 
     Example: export-triton places -o repository
 

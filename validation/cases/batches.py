@@ -14,12 +14,12 @@ from inpaintrt.runtime.images import decode_mask
 from .images import ImageSource, Pair, fit, fit_mask
 from .masks import line_drawing, mask_corpus
 
-EXTREME_CASES = ("irregular 0.2-0.3 border", "all hole", "one valid pixel")
+EXTREME_CASES = ("irregular 0.2-0.3 border", "all hole", "one known pixel")
 """Masks that are also tried at the smallest and largest size of a dynamic network."""
 
-QUICK_CASES = ("irregular 0.2-0.3 border", "one valid pixel", "checkerboard", "free-form strokes", "all hole")
+QUICK_CASES = ("irregular 0.2-0.3 border", "one known pixel", "checkerboard", "free-form strokes", "all hole")
 """Masks of the quick validation: an ordinary hole first; then those on which the most mistakes are caught (see
-docs/validation.md): rounding is magnified most by one valid pixel and by all hole, masks differ most between wrong and
+docs/validation.md): rounding is magnified most by one known pixel and by all hole, masks differ most between wrong and
 right resampling on a checkerboard, and strokes have edges in all directions."""
 
 FIXED_MASK_IMAGES = 4

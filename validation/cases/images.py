@@ -60,7 +60,7 @@ class Pair:
 
 
 def find_pairs(masks: Path | None, images: Sequence[Path]) -> list[Pair]:
-    """The masks of a folder (white = hole), each with the image of `images` that is called the same.
+    """The masks of a folder (non-zero = hole), each with the image of `images` that is called the same.
 
     Raises:
         ImageError: if there are none, or a mask has another size than the image of its name.

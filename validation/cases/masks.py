@@ -168,7 +168,7 @@ def _degenerate_cases(height: int, width: int) -> list[MaskCase]:
     return [
         MaskCase("no hole", np.zeros((height, width), dtype=np.bool_)),
         MaskCase("all hole", np.ones((height, width), dtype=np.bool_)),
-        MaskCase("one valid pixel", ~centre),
+        MaskCase("one known pixel", ~centre),
         MaskCase("one hole pixel", centre),
         MaskCase("checkerboard", (rows + columns) % 2 == 0),
         MaskCase("one-pixel lines", (rows % 8 == 0) | (columns % 8 == 0)),

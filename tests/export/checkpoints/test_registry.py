@@ -21,7 +21,7 @@ def test_help_names_every_family() -> None:
 def test_the_readme_names_every_family() -> None:
     readme = (Path(__file__).parents[3] / "README.md").read_text()
     missing = [entry.name for entry in ENTRIES if f"`{entry.name}`" not in readme]
-    assert not missing, "python -m inpaintrt.export.checkpoints.registry prints the table"
+    assert not missing, "name each family in README.md, between the marks <!-- families -->"
 
 
 def test_the_table_has_a_row_for_every_family() -> None:

@@ -30,7 +30,7 @@ def test_corpus_of_any_size(height: int, width: int, seed: int) -> None:
         assert not kept.any()
     assert cases["no hole"].hole.sum() == 0
     assert cases["all hole"].hole.all()
-    assert (~cases["one valid pixel"].hole).sum() == 1
+    assert (~cases["one known pixel"].hole).sum() == 1
     assert cases["one hole pixel"].hole.sum() == 1
 
 

@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-/* What functions return. Of an error, inpaintrt_last_error has the words. */
+/* What functions return. inpaintrt_last_error has the message of an error. */
 enum {
     INPAINTRT_OK = 0,
     INPAINTRT_INVALID_ARGUMENT = 1, /* an option or an argument that makes no sense */
@@ -91,7 +91,7 @@ INPAINTRT_API int32_t inpaintrt_abi_version(void);
 /* Release of the library, such as "0.1.0". */
 INPAINTRT_API const char* inpaintrt_version(void);
 
-/* The words of the calling thread's last error, UTF-8, "" if it had none; valid until its next call. */
+/* The message of the calling thread's last error, UTF-8, "" if it had none; valid until its next call. */
 INPAINTRT_API const char* inpaintrt_last_error(void);
 
 INPAINTRT_API void inpaintrt_default_options(inpaintrt_options* options);
@@ -107,7 +107,7 @@ INPAINTRT_API int32_t inpaintrt_clone(const inpaintrt_inpainter* inpainter, inpa
 INPAINTRT_API int32_t inpaintrt_inpaint(inpaintrt_inpainter* inpainter, const inpaintrt_task* tasks,
                                         size_t count);
 
-/* A part of an image that was just filled. */
+/* A window of an image that was just filled. */
 typedef struct {
     size_t task; /* which of the tasks it belongs to */
     int32_t x;   /* where it lies in the image */
