@@ -41,7 +41,8 @@ TARGET = "sm89"
 def try_network(name: str, folder: Path, size: int, rounds: int, engines: bool) -> dict[str, Any]:
     """Make one network and try it; runs in a process of its own."""
     network = next(network for network in NETWORKS if network.name == name)
-    side = network.size or size
+    multiple = network.interface.size_multiple
+    side = network.size or -(-size // multiple) * multiple
     torch.manual_seed(0)
     with foreign_code(*network.paths(folder)), tempfile.TemporaryDirectory() as bundles:
         return attempt(network.make(), network.interface, (side, side), Path(bundles), rounds, engines)

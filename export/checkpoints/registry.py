@@ -38,6 +38,7 @@ ENTRIES = (
     FamilyEntry("nipponjo-tf", "deepfillv2-pytorch, from TensorFlow", "DeepFillv2", "nipponjo", "NipponjoTensorFlow"),
     FamilyEntry("mmagic-deepfillv2", "MMagic (MMEditing)", "DeepFillv2", "mmagic", "MMagic"),
     FamilyEntry("lama", "lama, and big-lama.pt", "LaMa", "lama", "LaMaFamily"),
+    FamilyEntry("aot-gan", "AOT-GAN-for-Inpainting", "AOT-GAN", "aot_gan", "AotGanFamily"),
 )
 
 

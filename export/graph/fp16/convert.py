@@ -45,7 +45,12 @@ FLOAT32_INPUTS = {"Resize": (1, 2)}
 
 
 RANGE_MARGIN = 16.0
-"""How much larger than in the probes a feature may become before it leaves FP16; headroom keeps more, at no cost."""
+"""How much larger than in the probes a feature may become before it leaves FP16; headroom keeps more, at no cost.
+
+Over the whole mask corpus, with black, white and random images, no feature of a partial-convolution U-Net or of a
+recurrent network became more than 1.8 times as large as in the probes (`tests/export/graph/fp16/test_recurrent.py`).
+The rest is for images and networks that were not tried.
+"""
 
 
 @dataclass
