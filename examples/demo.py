@@ -1,4 +1,7 @@
-"""The whole pipeline on the demo checkpoint, with the commands a user would type. `make demo` runs this."""
+"""The whole pipeline on the demo checkpoint, with the commands a user would type. `make demo` runs this.
+
+The image is `chelsea` from scikit-image (CC0, by Stefan van der Walt).
+"""
 
 import shlex
 import shutil
