@@ -3,14 +3,15 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...runtime.errors import BackendError
 from ..extras import load_extra
-from .worker import pack
+from .worker import Worker, pack
 
 OBJECT_STORE = 512 * 2**20
 """Bytes of Ray's object store on this machine; it holds the bundle, names and manifest rows, never images."""
@@ -59,18 +60,34 @@ def worker_options(ray: Any, bundle: str | Path, options: BatchOptions) -> dict[
     }
 
 
-def actors(ray: Any, options: BatchOptions, in_flight: int | None = None) -> dict[str, Any]:
-    """How Ray Data runs the workers: one that dies is started again, and what it was at is done again.
+def on_workers(
+    ray: Any,
+    apply: Callable[..., Any],
+    worker: type[Worker],
+    arguments: dict[str, Any],
+    options: BatchOptions,
+    in_flight: int | None = None,
+    **how: Any,
+) -> Any:
+    """What `apply`, a dataset's `map` or `map_batches`, gives: one that dies is started again, and its work done again.
 
     Args:
+        arguments: of the worker's constructor.
         in_flight: blocks that wait for one worker, and die with it; None for what Ray Data finds best.
+        how: other arguments of `apply`.
     """
-    return {
-        "compute": ray.data.ActorPoolStrategy(size=options.workers, max_tasks_in_flight_per_actor=in_flight),
-        "num_cpus": options.cpus_per_worker,
-        "num_gpus": options.gpus_per_worker,
-        "max_task_retries": RETRIES,
-    }
+    with warnings.catch_warnings():
+        # Nothing else sets how often a task is tried, so what Ray says of `max_task_retries` helps nobody.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return apply(
+            worker,
+            fn_constructor_kwargs=arguments,
+            compute=ray.data.ActorPoolStrategy(size=options.workers, max_tasks_in_flight_per_actor=in_flight),
+            num_cpus=options.cpus_per_worker,
+            num_gpus=options.gpus_per_worker,
+            max_task_retries=RETRIES,
+            **how,
+        )
 
 
 @contextlib.contextmanager

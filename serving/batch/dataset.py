@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ...runtime import Bundle
 from ...runtime.errors import UsageError
-from .cluster import BatchOptions, actors, load_ray, worker_options
+from .cluster import BatchOptions, load_ray, on_workers, worker_options
 from .worker import ColumnWorker
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def fill_dataset(
 
     Returns:
         The other columns, and `filled` (PNG), `hole_ratio`, `backend`, `seconds` and `error`, which is empty where the
-        image was filled. A row that cannot be filled has an empty `filled`; it stops nothing.
+        image was filled. A row that cannot be filled has an empty `filled`; it stops nothing. One that kills its worker
+        is tried four times, and then stops the job, unless `ray.data.DataContext` allows `max_errored_blocks`.
 
     Raises:
         BackendError: if ray is not installed.
@@ -56,4 +57,4 @@ def fill_dataset(
         raise UsageError(f"{bundle}: mask=None is for a bundle that was exported with --fixed-mask, and only for that")
     options = BatchOptions(workers, cpus_per_worker, gpus_per_worker, device, max_pixels)
     columns = {"image": image, "mask": mask, **worker_options(ray, bundle, options)}
-    return dataset.map(ColumnWorker, fn_constructor_kwargs=columns, **actors(ray, options))
+    return on_workers(ray, dataset.map, ColumnWorker, columns, options)

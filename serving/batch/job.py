@@ -8,7 +8,7 @@ from typing import Any
 
 from ...runtime import Bundle
 from ...runtime.errors import BackendError, UsageError
-from .cluster import RETRIES, BatchOptions, actors, load_ray, quiet, running, worker_options
+from .cluster import RETRIES, BatchOptions, load_ray, on_workers, quiet, running, worker_options
 from .manifest import Manifest
 from .storage import FILLED, Storage, is_file, is_inside, list_files, partial_files
 from .worker import FileWorker, Row
@@ -149,7 +149,7 @@ def _run(
         if not pairs:
             return
         left = {name for name, _, _ in pairs}
-        for rows in _filled(ray, pairs, size, worker, actors(ray, options, in_flight)):
+        for rows in _filled(ray, pairs, size, worker, options, in_flight):
             left -= {row["name"] for row in rows}
             _take(manifest, result, rows)
             progress(result.filled + result.failed, total)
@@ -159,7 +159,12 @@ def _run(
 
 
 def _filled(
-    ray: Any, pairs: list[tuple[str, str, str]], size: int, worker: dict[str, Any], how: dict[str, Any]
+    ray: Any,
+    pairs: list[tuple[str, str, str]],
+    size: int,
+    worker: dict[str, Any],
+    options: BatchOptions,
+    in_flight: int | None,
 ) -> Iterator[list[Row]]:
     """The manifest rows of pairs, as workers finish blocks of `size`, each once."""
     import pyarrow as pa
@@ -169,11 +174,12 @@ def _filled(
         pa.table({column: [pair[n] for pair in pairs[start : start + size]] for n, column in enumerate(columns)})
         for start in range(0, len(pairs), size)
     ]
-    dataset = ray.data.from_arrow(blocks).map_batches(
-        FileWorker, batch_size=None, batch_format="numpy", fn_constructor_kwargs=worker, **how
-    )
+    apply = ray.data.from_arrow(blocks).map_batches
+    filled = on_workers(
+        ray, apply, FileWorker, worker, options, in_flight, batch_size=None, batch_format="numpy"
+    )  # fmt: skip
     try:
-        for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for table in filled.iter_batches(batch_size=None, batch_format="pyarrow"):
             yield table.to_pylist()
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]

@@ -32,7 +32,7 @@ def put(path: Path, content: bytes) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, seed in {"a": 0, "deep/b": 1}.items():
+    for name, seed in {"a": 0, "deep/a": 1}.items():
         image, mask = random_picture(40, 50, seed)
         put(tmp_path / f"images/{name}.png", png(image))
         put(tmp_path / f"masks/{name}.webp", png((mask * 255).astype(np.uint8)))
@@ -49,7 +49,7 @@ def test_a_worker_writes_what_python_gives_and_tells_what_it_cannot(dynamic_bund
     storage = Storage(str(folder / "images"), str(folder / "masks"), str(folder / "out"))
     worker = FileWorker(storage, packed=pack(dynamic_bundle.path), **OPTIONS)
     files = {
-        "a": ("a.png", "a.webp"), "deep/b": ("deep/b.png", "deep/b.webp"), "gone": ("gone.png", "a.webp"),
+        "a": ("a.png", "a.webp"), "deep/a": ("deep/a.png", "deep/a.webp"), "gone": ("gone.png", "a.webp"),
         "large": ("large.png", "large.png"), "small": ("small.png", "small.png"), "empty": ("empty.png", "a.webp"),
     }  # fmt: skip
     rows = worker({
@@ -58,19 +58,19 @@ def test_a_worker_writes_what_python_gives_and_tells_what_it_cannot(dynamic_bund
         "mask": np.array([mask for _, mask in files.values()], dtype=object),
     })  # fmt: skip
     errors = dict(zip(rows["name"], rows["error"], strict=True))
-    assert errors["a"] == errors["deep/b"] == ""
+    assert errors["a"] == errors["deep/a"] == ""
     assert errors["gone"].startswith("gone.png: cannot be read")
     assert errors["large"] == "large.png: 100x101 is over the limit of 0.01 megapixels"
     assert errors["small"] == "mask of small.png: is 9x9, but the image is 8x8"
     assert errors["empty"] == "empty.png: is empty"
     image, mask = random_picture(40, 50, 1)
     with Inpainter(dynamic_bundle.path, "cpu", 1) as inpainter:
-        assert (pixels((folder / "out/filled/deep/b.png").read_bytes()) == inpainter(image, mask)).all()
+        assert (pixels((folder / "out/filled/deep/a.png").read_bytes()) == inpainter(image, mask)).all()
     assert rows["hole_ratio"][1] == pytest.approx(mask.mean())
     assert rows["backend"][1] == "onnxruntime-cpu fp32"
     assert {str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*.*")} == {
         "filled/a.png",
-        "filled/deep/b.png",
+        "filled/deep/a.png",
     }
 
 
@@ -155,9 +155,9 @@ def test_addresses_that_do_not_fit_are_refused_before_ray_starts(
 def test_images_without_masks_are_told_and_one_mask_may_be_for_all(folder: Path) -> None:
     put(folder / "images/lonely.png", b"x")
     names = list_files(str(folder / "images"))
-    assert names == {"a": "a.png", "deep/b": "deep/b.png", "lonely": "lonely.png"}
+    assert names == {"a": "a.png", "deep/a": "deep/a.png", "lonely": "lonely.png"}
     pairs, missing = job._pairs(names, str(folder / "masks"))
-    assert pairs == [("a", "a.png", "a.webp"), ("deep/b", "deep/b.png", "deep/b.webp")]
+    assert pairs == [("a", "a.png", "a.webp"), ("deep/a", "deep/a.png", "deep/a.webp")]
     assert [(found["name"], found["error"]) for found in missing] == [
         ("lonely", f"there is no mask of this name in {folder / 'masks'}")
     ]
