@@ -11,6 +11,9 @@ from ..errors import BackendError, InpaintrtError
 LIBRARIES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 """Backend name to Python module."""
 
+CUDA_CORE = (1, 2)
+"""Before it, an array that begins inside its memory was read from the begin of that memory."""
+
 CUDA_13 = 13000
 """What `cuDriverGetVersion` says of a driver that runs the `cu13` packages of the extras: R580 or later."""
 
@@ -19,7 +22,7 @@ def local_target(device_id: int = 0) -> str:
     """The compute capability of a local GPU, such as `sm89`.
 
     Raises:
-        BackendError: if there is no GPU, driver or `cuda-core`, or the driver is too old, saying which.
+        BackendError: if there is no GPU, driver or `cuda-core`, or one of them is too old, saying which.
     """
     major, minor = open_device(device_id).compute_capability
     return f"sm{major}{minor}"
@@ -34,8 +37,10 @@ def open_device(device_id: int = 0) -> Any:
     if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.core") is None:
         raise BackendError("cuda-core is not installed; on a machine with an NVIDIA GPU, pip install -e '.[gpu]'")
     try:
-        from cuda.core import Device  # only on the way to a GPU
+        from cuda.core import Device, __version__  # only on the way to a GPU
 
+        if tuple(int(part) for part in __version__.split(".")[:2]) < CUDA_CORE:
+            raise BackendError(f"cuda-core is {__version__}, but 1.2 or later is needed; pip install -e '.[gpu]'")
         check_driver()
         if int(driver().cuInit(0)[0]) != 0:
             raise RuntimeError(f"cuInit says {driver().cuInit(0)[0]!s}")

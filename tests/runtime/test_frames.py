@@ -1,5 +1,7 @@
 """Frames on the GPU: bytes, order, lifetime and refusals, on stand-ins; `test_gpu.py` has the real ones."""
 
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,9 @@ import pytest
 
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import BackendError, ImageError
+from inpaintrt.runtime.frame_filling import FrameFiller
 
-from .backends.stand_in_frames import GpuArray, View
+from .backends.stand_in_frames import GpuArray, InterfaceArray, View
 from .backends.stand_in_gpu import Machine, Stream
 from .backends.stand_in_library import Library
 
@@ -87,6 +90,117 @@ def test_the_callers_stream_orders_what_comes_before_and_after(
     assert result.__cuda_array_interface__["stream"] == stream.handle
 
 
+@pytest.mark.parametrize(
+    ("stream", "waits"), [(None, "default"), (1, "default"), (2, "default"), (-1, ""), ("own", "own")]
+)
+def test_dlpack_lets_the_consumers_stream_wait(
+    engine_bundle: Bundle, library: Library, machine: Machine, stream: Any, waits: str
+) -> None:
+    image, mask = frames(16, 16)
+    own, caller = Stream(machine), Stream(machine)
+    streams = {"own": own, "default": machine.default_stream}
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
+        result = inpaint(GpuArray(image), GpuArray(mask), stream=caller)  # only enqueued
+        before = {name: len(each.work) for name, each in streams.items()}
+        given = result.__dlpack__(stream=own.handle if stream == "own" else stream, max_version=(1, 0))
+        assert {name for name, each in streams.items() if len(each.work) > before[name]} == {waits} - {""}
+        if waits:
+            streams[waits].sync()
+            assert (given == filled(image, mask)).all()
+        caller.sync()
+    assert (given == filled(image, mask)).all()
+    assert machine.context == "the caller's"
+
+
+def test_dlpack_refuses_what_it_cannot_do(engine_bundle: Bundle, library: Library) -> None:
+    image, mask = frames(16, 16)
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
+        result = inpaint(GpuArray(image), GpuArray(mask))
+        with pytest.raises(BufferError, match="stream 0 could mean either default stream"):
+            result.__dlpack__(stream=0)
+        with pytest.raises(BufferError, match=r"the images are on cuda:0, not on device \(1, 0\); copy them first"):
+            result.__dlpack__(dl_device=(1, 0))
+        with pytest.raises(BufferError, match="copy=True"):
+            result.__dlpack__(copy=True)
+        assert (result.__dlpack__(dl_device=(2, 0), copy=False) == filled(image, mask)).all()
+
+
+def test_a_result_outlives_the_inpainter_and_its_wrapper(
+    engine_bundle: Bundle, library: Library, machine: Machine
+) -> None:
+    image, mask = frames(16, 16)
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
+        result = inpaint(GpuArray(image), GpuArray(mask))
+    given = result.__dlpack__(stream=-1)
+    del result
+    assert (given == filled(image, mask)).all()
+    del given
+    assert machine.left_open() == []
+
+
+def test_arrays_with_the_older_protocol_only_find_their_gpu(
+    engine_bundle: Bundle, library: Library, machine: Machine
+) -> None:
+    machine.devices = 2
+    image, mask = frames(16, 16)
+    with Inpainter(engine_bundle.path, "cuda:all") as inpaint:
+        result = inpaint(InterfaceArray(image, 1), InterfaceArray(mask, 1))
+        assert result.__dlpack_device__() == (2, 1)
+        assert (result.__dlpack__(stream=-1) == filled(image, mask)).all()
+        assert result.__cuda_array_interface__["stream"] == machine.default_stream.handle
+        with pytest.raises(ImageError, match="mask is on cuda:0, but the frames of this call must be on cuda:1"):
+            inpaint(InterfaceArray(image, 1), InterfaceArray(mask, 0))
+
+
+def test_an_image_is_filled_in_place_where_out_is_the_image(engine_bundle: Bundle, library: Library) -> None:
+    for shape in ((16, 16), (80, 70)):
+        image, mask = frames(*shape)
+        good = filled(image, mask)
+        with Inpainter(engine_bundle.path, "cuda") as inpaint:
+            inpaint(GpuArray(image), GpuArray(mask), out=GpuArray(image))
+        assert (image == good).all()
+
+
+def test_a_call_that_fails_leaves_nothing_to_be_written_later(
+    engine_bundle: Bundle, library: Library, machine: Machine
+) -> None:
+    image, mask = frames(6, 16, 16)  # two batches
+    out = np.zeros_like(image)
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
+        inpaint(GpuArray(image[:4]), GpuArray(mask[:4]))
+        library.makes_contexts = False  # so that the second one fails, before anything waits for the first
+        with pytest.raises(BackendError, match="no execution context for"):
+            inpaint(GpuArray(image), GpuArray(mask), out=GpuArray(out))
+        written = out.copy()
+        for stream in machine.open_of("Stream"):
+            stream.sync()
+        assert (out == written).all()  # the caller may have freed it
+        library.makes_contexts = True
+        assert (inpaint(GpuArray(image), GpuArray(mask)).__dlpack__() == filled(image, mask)).all()
+
+
+def test_closing_between_two_windows_ends_the_call_and_then_frees(
+    engine_bundle: Bundle, library: Library, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, mask = frames(200, 90)
+    inpaint = Inpainter(engine_bundle.path, "cuda")
+    ran, closing = FrameFiller._run, threading.Thread(target=inpaint.close)
+
+    def closed_meanwhile(*given: Any) -> None:
+        ran(*given)
+        if not closing.ident:
+            closing.start()
+            while not inpaint._backend._slots._closed:  # type: ignore[attr-defined]
+                time.sleep(0.001)
+
+    monkeypatch.setattr(FrameFiller, "_run", closed_meanwhile)
+    with pytest.raises(BackendError, match="this Inpainter was closed"):
+        inpaint(GpuArray(image), GpuArray(mask))
+    closing.join(10)
+    assert not closing.is_alive()
+    assert machine.left_open() == []
+
+
 def test_frames_and_host_images_may_alternate(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
     stream, results = Stream(machine), []
     with Inpainter(engine_bundle.path, "cuda") as inpaint:
@@ -105,6 +219,10 @@ def test_frames_and_host_images_may_alternate(engine_bundle: Bundle, library: Li
         (
             {"image": GpuArray(np.zeros((8, 8, 3), np.float32))},
             r"image is float32 \(8, 8, 3\); expected uint8 \[H,W,3\]",
+        ),
+        (
+            {"image": GpuArray(np.zeros((8, 8, 3), np.complex64))},
+            "image cannot be read on the GPU: bfloat is not supported yet",
         ),
         ({"image": GpuArray(np.zeros((8, 8), np.uint8))}, r"image is uint8 \(8, 8\); expected"),
         ({"image": GpuArray(np.zeros((0, 8, 3), np.uint8))}, r"image of shape \(0, 8, 3\) is empty"),

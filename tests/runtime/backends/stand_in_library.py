@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .stand_in_gpu import STREAMS, Machine
+from .stand_in_gpu import STREAMS, Machine, Stream
 
 
 class Context:
@@ -44,22 +44,7 @@ class Context:
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         self.machine.called("Context.execute_async_v3")
-        stream = STREAMS[stream_handle]
-        if self.library.fails or (stream.recorded is not None and not self.library.capturable):
-            return False
-        address, size = self.scratch
-        needed = int(np.prod(self.shapes["image"]))
-        if size < needed:
-            return False
-        addresses, shapes = dict(self.addresses), dict(self.shapes)
-        stream.do(lambda: self._network(addresses, shapes, address))
-        return True
-
-    def _network(self, addresses: dict[str, int], shapes: dict[str, tuple[int, ...]], scratch: int) -> None:
-        arrays = {name: array_at(address, shapes.get(name, shapes["image"])) for name, address in addresses.items()}
-        between = array_at(scratch, shapes["image"])
-        between[...] = 255 - arrays["image"]
-        arrays["composite"][...] = np.where(arrays["mask"][..., None] != 0, between, arrays["image"])
+        return self.library.execute(self, STREAMS[stream_handle])
 
 
 def array_at(address: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -85,6 +70,25 @@ class Library:
         self.read: list[bytes] = []
         self.strategies: list[Any] = []
         self.config: Any = None
+
+    def execute(self, context: Context, stream: Stream) -> bool:
+        """Enqueue the network, on a stream that may be captured."""
+        address, size = context.scratch
+        if self.fails or (stream.recorded is not None and not self.capturable):
+            return False
+        if size < int(np.prod(context.shapes["image"])):
+            return False
+        addresses, shapes = dict(context.addresses), dict(context.shapes)
+        stream.do(lambda: self.network(addresses, shapes, address))
+        return True
+
+    @staticmethod
+    def network(addresses: dict[str, int], shapes: dict[str, tuple[int, ...]], scratch: int) -> None:
+        """What runs on the stream: `Context` says what it does."""
+        arrays = {name: array_at(address, shapes.get(name, shapes["image"])) for name, address in addresses.items()}
+        between = array_at(scratch, shapes["image"])
+        between[...] = 255 - arrays["image"]
+        arrays["composite"][...] = np.where(arrays["mask"][..., None] != 0, between, arrays["image"])
 
     def Runtime(self, logger: Any) -> Any:  # noqa: N802 - the library's name
         self.machine.called("Runtime")

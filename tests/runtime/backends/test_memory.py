@@ -1,12 +1,15 @@
 """Memory of the GPU backend: one pool, what is freed when, and how often an image is copied on the host."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from inpaintrt.runtime import Inpainter
-from inpaintrt.runtime.backends.memory import Memory
+from inpaintrt.runtime.backends.memory import Binding, Memory
 from inpaintrt.runtime.backends.slots import SHAPES_KEPT
 from inpaintrt.runtime.bundle import Bundle
+from inpaintrt.runtime.errors import BackendError
 
 from .calls import check, filled, open_backend, pair
 from .stand_in_gpu import Machine
@@ -41,26 +44,45 @@ def test_old_shapes_are_freed(engine_bundle: Bundle, library: Library, machine: 
     assert machine.left_open() == []
 
 
+def test_what_is_freed_is_given_back_to_the_machine(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
+    runner = open_backend(engine_bundle)
+    check(runner, 64, 0)
+    assert machine.pooled > 64 * 64
+    runner.close()
+    assert machine.pooled == 0
+    machine.fail = "Context.set_device_memory"  # when all the rest is allocated
+    with pytest.raises(BackendError, match="injected"):
+        open_backend(engine_bundle)
+    assert machine.pooled == 0  # the next backend in the order has another allocator
+
+
 def test_an_image_is_written_once_into_pinned_memory_and_read_once(
     engine_bundle: Bundle, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image, mask = pair(16, count=4)
+    """By all that NumPy allocates during a call: the result, and the mask as bytes of 0 and 1."""
+    image, mask = pair(64, count=4)
     mask[:, 0, 0] = 1
-    made: list[str] = []
+    written: list[tuple[int, ...]] = []
+    write = Binding.write
 
-    def noted(name: str, array: np.ndarray) -> np.ndarray:
-        if array.nbytes >= image.nbytes:
-            made.append(name)
-        return array
+    def noted(binding: Binding, value: np.ndarray) -> None:
+        written.append(value.shape)
+        write(binding, value)
 
-    for name in ("zeros", "ones", "full", "array", "ascontiguousarray", "copy"):
-        function = getattr(np, name)
-        monkeypatch.setattr(np, name, lambda *a, name=name, f=function, **k: noted(name, f(*a, **k)))
+    monkeypatch.setattr(Binding, "write", noted)
     with Inpainter(engine_bundle.path, "cuda") as inpaint:
-        made.clear()
-        result = inpaint(image, mask)
-    assert (result == filled({"image": image, "mask": mask})).all()
-    assert made == ["array"]  # the result; the inputs went into pinned memory as they were
+        inpaint(image, mask)
+        written.clear()
+        monkeypatch.setattr(library, "network", lambda *_: None)  # it allocates, in the place of a GPU
+        tracemalloc.start()
+        try:
+            result = inpaint(image, mask)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert result.shape == image.shape
+    assert written == [image.shape, mask.shape]
+    assert image.nbytes + mask.nbytes <= peak < image.nbytes + mask.nbytes + image.nbytes // 2
 
 
 @pytest.mark.parametrize("sides", [(9, 20), (20, 9), (16, 24), (9, 9)])

@@ -135,6 +135,9 @@ def test_the_runtime_cache_lies_beside_the_engine(engine_bundle: Bundle, library
     assert (engine_bundle.path / "engines" / "tensorrt-rtx.engine.cache").read_bytes() == b"compiled"
     open_backend(engine_bundle, "tensorrt-rtx").close()
     assert library.read == [b"compiled"]
+    library.serializes = False
+    open_backend(engine_bundle, "tensorrt-rtx").close()
+    assert (engine_bundle.path / "engines" / "tensorrt-rtx.engine.cache").read_bytes() == b"compiled"
 
 
 def test_failures_are_errors_with_the_engine_named(engine_bundle: Bundle, library: Library) -> None:
@@ -146,6 +149,10 @@ def test_failures_are_errors_with_the_engine_named(engine_bundle: Bundle, librar
         runner.run(feed(16))
     library.fails = False
     check(runner, 16, 0)
+    library.refused = "mask"
+    with pytest.raises(BackendError, match="the engine does not take memory for mask; rebuild it"):
+        runner.run(feed(24))
+    library.refused = ""
     library.loads = False
     with pytest.raises(BackendError, match=r"cannot load engines/tensorrt\.engine, built by version 1\.0 for sm89"):
         open_backend(engine_bundle)
@@ -169,7 +176,9 @@ def test_too_little_memory_shows_at_opening_and_the_next_backend_is_tried(
     assert machine.left_open() == []
 
 
-def test_the_gpu_can_be_chosen(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
+def test_the_gpu_can_be_chosen(
+    engine_bundle: Bundle, library: Library, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine.devices = 2
     with Inpainter(engine_bundle.path, "cuda:1") as inpaint:
         assert inpaint._backend.device_id == 1  # type: ignore[attr-defined]
@@ -181,6 +190,9 @@ def test_the_gpu_can_be_chosen(engine_bundle: Bundle, library: Library, machine:
     with pytest.raises(BackendError, match=r"the NVIDIA driver is for CUDA 12\.8; .* need driver R580 or later"):
         Inpainter(engine_bundle.path, "cuda")
     machine.driver_version = 13000
+    monkeypatch.setattr("cuda.core.__version__", "1.1.1")
+    with pytest.raises(BackendError, match=r"cuda-core is 1\.1\.1, but 1\.2 or later is needed; pip install"):
+        Inpainter(engine_bundle.path, "cuda")
     assert machine.context == "the caller's"
     assert machine.left_open() == []
 
