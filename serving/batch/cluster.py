@@ -20,6 +20,10 @@ RETRIES = 3
 """How often what a worker was at when it died is tried again: an image may be what kills it."""
 
 
+STARTS = 3
+"""How often Ray is started on this machine: on a busy one its helpers may miss a limit of 15 s, which cannot be set."""
+
+
 @dataclass(frozen=True)
 class BatchOptions:
     """How the workers run.
@@ -109,11 +113,15 @@ def running(ray: Any, options: BatchOptions) -> Iterator[None]:
             "object_store_memory": OBJECT_STORE,
             "include_dashboard": False,
         }
-    try:
-        ray.init(address=options.address or "local", log_to_driver=False, logging_level="ERROR", **here)
-    except Exception as error:  # Ray raises plain ones too, such as on a machine too busy to start it in time
-        what = f"be reached at {options.address}" if options.address else "be started on this machine"
-        raise BackendError(f"Ray cannot {what}: {error}") from None
+    for left in reversed(range(1 if options.address else STARTS)):
+        try:
+            ray.init(address=options.address or "local", log_to_driver=False, logging_level="ERROR", **here)
+            break
+        except Exception as error:  # Ray raises plain ones too
+            ray.shutdown()
+            if not left:
+                what = f"be reached at {options.address}" if options.address else "be started on this machine"
+                raise BackendError(f"Ray cannot {what}: {error}") from None
     try:
         _check_resources(ray, options)
         yield

@@ -44,12 +44,12 @@ async function show(answer) {
 }
 
 async function showMask(answer) {
-  const picture = new Image();
-  picture.src = answer.view.url;
-  await picture.decode();
+  const drawn = new Image();
+  drawn.src = answer.view.url;
+  await drawn.decode();
   const canvas = Object.assign(document.createElement("canvas"), { width: paint.width, height: paint.height });
   const target = canvas.getContext("2d");
-  target.drawImage(picture, 0, 0);
+  target.drawImage(drawn, 0, 0);
   const pixels = target.getImageData(0, 0, canvas.width, canvas.height);
   for (let i = 0; i < pixels.data.length; i += 4) pixels.data.set([230, 30, 30, pixels.data[i] < HALF ? 0 : 255], i);
   target.putImageData(pixels, 0, 0);

@@ -89,7 +89,7 @@ def export_repository(
 
     Args:
         bundle: exported with `--io image`.
-        repository: Triton's model repository; made if it is missing. Other models in it are left alone.
+        repository: Triton's model repository; made if it is missing. Other models in it stay as they are.
         name: of the models; the bundle's directory name unless given.
         options: how the models run.
 

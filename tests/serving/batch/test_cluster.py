@@ -21,13 +21,12 @@ from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import BackendError
 from inpaintrt.runtime.images import decode_image, encode_png
 from inpaintrt.serving.batch import BatchOptions, fill_dataset, job, run_batch
+from inpaintrt.serving.batch.cluster import running
 from inpaintrt.serving.batch.manifest import Manifest
 from inpaintrt.serving.batch.worker import FileWorker, Row
 from tests.commands import program
 from tests.conftest import random_picture
 from tests.serving.browser import pixels, png
-
-pytestmark = pytest.mark.long
 
 STORE = 100 * 2**20
 NODE_START = 60
@@ -144,6 +143,7 @@ def manifest_rows(output: str) -> list[dict[str, Any]]:
     return [r for part in sorted(Path(output).glob("manifest/*")) for r in parquet.read_table(part).to_pylist()]
 
 
+@pytest.mark.long
 def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
     cluster: Any, dynamic_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +186,7 @@ def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
     assert sorted(row["name"] for row in manifest_rows(output)) == [*names, "cut"]
 
 
+@pytest.mark.long
 def test_an_image_that_kills_its_worker_takes_no_other_with_it(
     cluster: Any, dynamic_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +199,7 @@ def test_an_image_that_kills_its_worker_takes_no_other_with_it(
     assert sorted(row["name"] for row in manifest_rows(addresses[2])) == [*(f"{n:03}" for n in range(12)), "cut"]
 
 
+@pytest.mark.long
 def test_a_killed_command_goes_on_where_it_was(dynamic_bundle: Bundle, tmp_path: Path) -> None:
     count = 400
     images, masks, output = make_folders(tmp_path, count)
@@ -229,6 +231,7 @@ def filled_files(output: str) -> dict[str, int]:
     return {path.stem: path.stat().st_mtime_ns for path in folder.iterdir()} if folder.is_dir() else {}
 
 
+@pytest.mark.long
 def test_a_dataset_of_ones_own(cluster: Any, dynamic_bundle: Bundle) -> None:
     import ray.data
 
@@ -246,8 +249,41 @@ def test_a_dataset_of_ones_own(cluster: Any, dynamic_bundle: Bundle) -> None:
                 assert (row["filled"], "known format" in row["error"]) == (b"", True)
 
 
+@pytest.mark.long
 def test_more_than_the_cluster_has_is_refused(cluster: Any, dynamic_bundle: Bundle, tmp_path: Path) -> None:
     addresses = make_folders(tmp_path, 1)
     with pytest.raises(BackendError, match=r"99 workers need 99 CPU, but Ray has \d+; use fewer workers"):
         run_batch(dynamic_bundle.path, *addresses, BatchOptions(workers=99))
     assert Manifest(addresses[2], "").read() == {}
+
+
+class Busy:
+    """Ray on a machine that is too busy to start it, some times."""
+
+    def __init__(self, failures: int):
+        self.left = failures
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **_: Any) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            raise Exception("The current node timed out")
+
+    def shutdown(self) -> None:
+        pass
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 1}
+
+
+def test_a_busy_machine_gets_more_than_one_chance() -> None:
+    with running(Busy(2), BatchOptions()):
+        pass
+    for failures, address, reason in (
+        (3, None, "Ray cannot be started on this machine: The current node timed out"),
+        (1, "ray://x:1", "Ray cannot be reached at ray://x:1: The current node timed out"),
+    ):
+        with pytest.raises(BackendError, match=reason), running(Busy(failures), BatchOptions(address=address)):
+            pytest.fail("Ray does not run")
