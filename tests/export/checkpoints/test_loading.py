@@ -7,19 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.networks.partial_conv import dividing_trained_scale
 from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.runtime.errors import CheckpointError
-
-
-def save(content: Any, path: Path) -> Path:
-    torch.save(content, path)
-    return path
-
-
-@pytest.fixture
-def theirs() -> dict[str, torch.Tensor]:
-    return dict(dividing_trained_scale().state_dict())
+from tests.export.checkpoints.conftest import save
 
 
 def test_data_parallel_prefix_is_taken_off(tmp_path: Path, theirs: dict[str, torch.Tensor]) -> None:

@@ -1,7 +1,6 @@
 """Checkpoints of naoto0804's partial convolution: exact against an independent network of the same layout."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -9,16 +8,7 @@ import torch
 from benchmarks.networks.partial_conv import dividing_trained_scale
 from inpaintrt.export.checkpoints import load_checkpoint
 from inpaintrt.runtime.errors import CheckpointError
-
-
-def save(content: Any, path: Path) -> Path:
-    torch.save(content, path)
-    return path
-
-
-@pytest.fixture
-def theirs() -> dict[str, torch.Tensor]:
-    return dict(dividing_trained_scale().state_dict())
+from tests.export.checkpoints.conftest import save
 
 
 @pytest.mark.parametrize("widths", [(8, 12, 16), (6, 8, 8, 10, 10)])

@@ -1,7 +1,6 @@
 """Checkpoints of this project come back as they were saved."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,11 +9,7 @@ from inpaintrt.export.checkpoints import load_checkpoint, save_checkpoint
 from inpaintrt.export.networks import DeepFillV2, PConvUNet
 from inpaintrt.runtime.errors import CheckpointError
 from tests.conftest import make_network
-
-
-def save(content: Any, path: Path) -> Path:
-    torch.save(content, path)
-    return path
+from tests.export.checkpoints.conftest import save
 
 
 def test_own_checkpoint_comes_back(tmp_path: Path) -> None:
