@@ -126,6 +126,7 @@ def test_equals_pytorch(sizes: dict[str, object], tmp_path: Path) -> None:
     assert (updated == expected[2].numpy()).all()
 
 
+@pytest.mark.slow
 def test_the_corpus_passes_with_lines(bundle: Bundle, deepfill: DeepFillV2) -> None:
     plan = make_plan(bundle, None, None, seed=0)
     drawn = [batch.sketch is not None and bool((batch.sketch & batch.hole).any()) for batch in plan.batches]

@@ -63,6 +63,7 @@ def test_an_altered_or_missing_engine_is_built_again(bundle: Bundle) -> None:
         Bundle.open(bundle.path).file(engine)
 
 
+@pytest.mark.slow
 @rtx
 def test_engines_go_with_the_model_they_were_built_from(tmp_path: Path, checkpoint: Path) -> None:
     from inpaintrt.export.checkpoints import save_checkpoint

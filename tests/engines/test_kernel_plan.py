@@ -114,6 +114,7 @@ def test_a_defect_of_the_reader_costs_the_plan_and_not_the_engine(
         read_plan(Bundle.open(bundle.path), engine)
 
 
+@pytest.mark.slow
 def test_an_engine_for_many_sizes_has_a_plan_at_each(dynamic_bundle: Bundle, tmp_path: Path) -> None:
     bundle = copy_bundle(dynamic_bundle, tmp_path / "copy", Path("none"))
     engine = build_engines(bundle.path, target="sm89")[0].artifact
@@ -135,6 +136,7 @@ def test_an_engine_for_many_sizes_has_a_plan_at_each(dynamic_bundle: Bundle, tmp
         assert moved[index] == pytest.approx(moved[0] * grown, rel=0.01)
 
 
+@pytest.mark.slow
 def test_sizes_open_in_an_engine_come_out_as_in_one_for_that_size(
     dynamic_bundle: Bundle, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from inpaintrt.runtime import Bundle, Inpainter
@@ -35,6 +36,7 @@ def save_pair(folder: Path, height: int, width: int) -> tuple[Path, Path]:
     return folder / "image.png", folder / "mask.png"
 
 
+@pytest.mark.slow
 def test_own_network_is_exported_and_passes(tmp_path: Path) -> None:
     assert run("own_network.py", tmp_path / "bundle").startswith("passed")
     assert set(Bundle.open(tmp_path / "bundle").precisions()) == {"fp32", "fp16"}
@@ -49,6 +51,7 @@ def test_python_runtime_fills_what_the_library_fills(shared_bundle: Bundle, tmp_
     assert (np.array(Image.open(output)) == expected).all()
 
 
+@pytest.mark.slow
 def test_fixed_mask_keeps_what_is_known(checkpoint: Path, tmp_path: Path) -> None:
     image, mask = save_pair(tmp_path, 40, 48)
     run("fixed_mask.py", checkpoint, mask, image, tmp_path / "filled.png")
@@ -57,6 +60,7 @@ def test_fixed_mask_keeps_what_is_known(checkpoint: Path, tmp_path: Path) -> Non
     assert (filled[hole] != original[hole]).any()
 
 
+@pytest.mark.slow
 def test_ci_gate_passes_and_compares_with_its_baseline(checkpoint: Path, tmp_path: Path) -> None:
     run("ci_gate.sh", checkpoint, tmp_path / "first")
     baseline = tmp_path / "first" / "parity.json"

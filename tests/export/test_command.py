@@ -110,6 +110,7 @@ def test_a_directory_that_cannot_be_written(checkpoint: Path) -> None:
     assert "/proc/inpaintrt" in refused("export-onnx", checkpoint, "-o", "/proc/inpaintrt", "--size", "32x32")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="limits on file sizes are POSIX")
 def test_a_full_disk_leaves_the_old_bundle(bundle: Bundle, checkpoint: Path) -> None:
     import resource

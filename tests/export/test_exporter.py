@@ -53,6 +53,7 @@ def test_dynamic_sizes_and_batches(
     assert np.abs(found.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("best", [32, 64])
 def test_dynamic_sizes_may_be_one_unit(tmp_path: Path, best: int) -> None:
     network = PConvUNet(widths=(4, 4, 4, 4, 4))

@@ -116,6 +116,7 @@ def test_pictures_of_a_batch_that_are_swapped_are_caught(network: PConvUNet, tmp
     assert results(report)[STRICT] == "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("io", ["image", "tensor"])
 def test_a_bundle_of_either_kind_is_judged_by_its_pictures(network: PConvUNet, tmp_path: Path, io: Any) -> None:
     interface = network.interface(image_range=(-1.0, 1.0))
@@ -125,6 +126,7 @@ def test_a_bundle_of_either_kind_is_judged_by_its_pictures(network: PConvUNet, t
     assert "PSNR in holes" in reason(validate(bundle.path, network=network), STRICT)
 
 
+@pytest.mark.slow
 def test_an_engine_that_took_another_ones_place_is_found_without_a_gpu(
     bundle: Bundle, network: PConvUNet, tmp_path: Path
 ) -> None:

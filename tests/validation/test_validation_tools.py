@@ -93,6 +93,7 @@ def test_limits_of_one_run(tmp_path: Path) -> None:
         choose_tolerances(tmp_path, ["ssim=1"])
 
 
+@pytest.mark.slow
 def test_a_baseline_tells_what_got_worse(small: Bundle, network: PConvUNet, tmp_path: Path) -> None:
     first = validate(small.path, network=network)
     stored = tmp_path / "stored.json"
@@ -117,6 +118,7 @@ def test_a_baseline_tells_what_got_worse(small: Bundle, network: PConvUNet, tmp_
         validate(small.path, network=network, extras=Extras(baseline=stored))
 
 
+@pytest.mark.slow
 def test_a_page_of_an_earlier_run_does_not_stay(small: Bundle, network: PConvUNet) -> None:
     reports = small.path / "reports"
     validate(small.path, network=network, extras=Extras(html=True))
@@ -185,6 +187,7 @@ def test_strict_fp16_names_the_node_that_underflows_where_it_matters() -> None:
     assert "Cast x" in str(strict.run({"image": np.full((1, 3, 8, 8), 1e6, np.float32)}).first_non_finite)
 
 
+@pytest.mark.slow
 def test_what_is_suggested_meets_the_limits_once_exported(small: Bundle, network: PConvUNet, tmp_path: Path) -> None:
     plain = strict(validate(small.path, network=network))
     ratio = next(c.value for c in plain.checks if c.name.startswith("error of output"))
@@ -201,6 +204,7 @@ def test_what_is_suggested_meets_the_limits_once_exported(small: Bundle, network
     assert strict(validate(kept.path, network=network, tolerances=limits)).result == "pass"
 
 
+@pytest.mark.slow
 def test_nothing_is_suggested_where_nothing_is_wrong_or_rounding_is_not(small: Bundle, network: PConvUNet) -> None:
     fine = validate(small.path, network=network, extras=Extras(suggest=True)).extras["drift"]
     assert fine["keep_fp32"] == []

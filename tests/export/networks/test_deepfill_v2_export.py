@@ -40,6 +40,7 @@ def bundle(network: DeepFillV2, tmp_path_factory: pytest.TempPathFactory) -> Bun
     )
 
 
+@pytest.mark.slow
 def test_batch_with_different_masks_equals_pytorch(network: DeepFillV2, tmp_path: Path) -> None:
     bundle = export_onnx(
         network, tmp_path, interface=network.interface(), size=(64, 96), io="tensor", batch=3, precisions=("fp32",)
@@ -65,6 +66,7 @@ def test_engines_for_all_targets_are_built(bundle: Bundle) -> None:
     assert [engine.artifact.target for engine in build_engines(bundle.path, target="all")] == list(AHEAD_OF_TIME)
 
 
+@pytest.mark.slow
 def test_the_corpus_passes_with_random_weights_of_trained_scale(bundle: Bundle, network: DeepFillV2) -> None:
     report = validate(bundle.path, network=network)
     strict = next(candidate for candidate in report.candidates if "every value rounded" in candidate.name)
@@ -82,6 +84,7 @@ def test_no_operator_that_engines_lack_or_that_computes_weights(bundle: Bundle) 
             assert node.inputs[1].const_value is not None
 
 
+@pytest.mark.slow
 def test_scores_beyond_the_fp16_range_are_no_harm(tmp_path: Path) -> None:
     """Features 600 times as large make scores that reach far above 65504 before the softmax."""
     network = small()
