@@ -2,6 +2,7 @@
 
 from inpaintrt.runtime.console import say
 
+from .judging.advice import advise
 from .judging.findings import CandidateReport, ValidationReport, describe_check
 
 INDENT = " " * 11
@@ -23,6 +24,11 @@ def summarise(report: ValidationReport, html: bool) -> None:
             say(f"{INDENT}{name}: {1000 * times['p50']:.1f}, {1000 * times['p99']:.1f}{speed_up}")
     for path in report.extras.get("gates", []):
         say(path)
+    for words in advise(report):
+        say(f"what to do: {words}")
+    work = report.work
+    say(f"work: {work['total']:.0f} forward passes at {work['height']}x{work['width']}, "
+        + ", ".join(f"{name} {passes:.3g}" for name, passes in work["passes"].items()))  # fmt: skip
     skipped = sum(candidate.result == "not run" for candidate in report.candidates if candidate.judged)
     note = f" ({skipped} not run)" if skipped else ""
     details = report.bundle.path / "reports" / ("report.html" if html else "parity.json")

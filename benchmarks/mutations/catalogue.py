@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import changes
+from . import changes, local_changes
 from .graph_edits import Change, change_weight, scale_a_weight
 
 
@@ -18,6 +18,7 @@ class Mutation:
 MUTATIONS = (
     Mutation("a kernel times 1.05", scale_a_weight(1.05)),
     Mutation("a kernel times 1.02", scale_a_weight(1.02)),
+    Mutation("a kernel times 1.001", scale_a_weight(1.001)),
     Mutation("a kernel negated", scale_a_weight(-1.0)),
     Mutation("a kernel zero: the layer is dropped", scale_a_weight(0.0)),
     Mutation("a kernel NaN", scale_a_weight(float("nan"))),
@@ -40,10 +41,14 @@ MUTATIONS = (
     Mutation("mask in 0..255", changes.mask_times(255.0)),
     Mutation("only mask values of 255 are hole", changes.only_255_is_hole),
     Mutation("mask shifted by one pixel", changes.roll_mask),
+    Mutation("mask wider by one pixel", local_changes.widen_mask),
+    Mutation("image in 0..255", local_changes.image_times(127.5)),
+    Mutation("image given as zeros", local_changes.image_times(0.0)),
     Mutation("image shifted by one pixel", changes.roll_image),
     Mutation("output shifted right by one pixel", changes.roll_output(3)),
     Mutation("output shifted down by one pixel", changes.roll_output(2)),
     Mutation("one layer shifted by one pixel", changes.shift_a_layer),
+    Mutation("one layer pads with its border", local_changes.pad_with_edge),
     Mutation("output transposed", changes.transpose_output),
     Mutation("output mirrored", changes.mirror_output),
     Mutation("colours swapped after the network", changes.swap_colours),
@@ -51,6 +56,12 @@ MUTATIONS = (
     Mutation("images of the batch swapped", changes.swap_pictures),
     Mutation("first image for the whole batch", changes.first_for_all),
     Mutation("masks of the batch swapped", changes.swap_masks),
+    Mutation("second image of the batch times 0.98", local_changes.second_image_times(0.98)),
+    Mutation("green times 1.01", local_changes.green_times(1.01)),
+    Mutation("last column off by 0.05", local_changes.add_at(slice(None), slice(-1, None), 0.05)),
+    Mutation("one pixel off by 0.2", local_changes.add_at(slice(9, 10), slice(20, 21), 0.2)),
+    Mutation("output within -0.5..0.5", local_changes.clip_output),
+    Mutation("output of zeros", local_changes.no_output),
     Mutation("gamma 1.02", changes.gamma),
     Mutation("output times 1.01", changes.output_op("Mul", 1.01)),
     Mutation("output plus 0.004 (half a level)", changes.output_op("Add", 0.004)),

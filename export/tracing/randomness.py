@@ -21,6 +21,12 @@ from .source_lines import is_foreign
 SAME = 1e-6
 """Relative L2 difference of two runs that the order of additions could make; equal runs are equal bit for bit."""
 
+UNWRITTEN = ("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided")
+"""Operators whose result is whatever the memory held, until something is written to it."""
+
+GARBAGE = 12345
+"""What such memory holds in the second run; in the first it mostly happens to hold zeros."""
+
 ADVICE = "keep the noise in a buffer (self.register_buffer), call dropout with training=self.training, and export again"
 
 Call = Callable[[], tuple[torch.Tensor, ...]]
@@ -55,6 +61,18 @@ class WatchDraws(EagerMode):
             raise NetworkError(f"the network draws random numbers: {self.found}: {consequence}; {ADVICE}")
 
 
+class FillUnwritten(EagerMode):
+    """While active, memory that nothing was written to holds `GARBAGE`."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func.namespace == "aten" and func.overloadpacket.__name__ in UNWRITTEN:
+            result.fill_(GARBAGE % 256 if result.dtype in (torch.uint8, torch.int8) else GARBAGE)
+        return result
+
+
 def refuse_randomness(call: Call) -> tuple[torch.Tensor, ...]:
     """Run a network twice; its outputs.
 
@@ -71,7 +89,8 @@ def refuse_randomness(call: Call) -> tuple[torch.Tensor, ...]:
     if difference > SAME:
         raise NetworkError(
             f"two runs of the network on the same input differ by {difference:.2g} (relative L2): it draws random "
-            f"numbers outside PyTorch's operators, or keeps something from run to run; {ADVICE}"
+            "numbers outside PyTorch's operators, keeps something from run to run, asks for the time, or reads memory "
+            f"that nothing was written to (torch.empty); {ADVICE}"
         )
     return outputs
 
@@ -84,7 +103,8 @@ def _run_otherwise(call: Call, first: tuple[torch.Tensor, ...]) -> float:
             torch.manual_seed(1)
             random.seed(1)
             np.random.seed(1)
-            second = call()
+            with FillUnwritten():  # type: ignore[no-untyped-call]
+                second = call()
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])

@@ -91,6 +91,8 @@ class Switched(nn.Module):
         output: Tensor = self.conv(torch.cat([image, mask], dim=1))
         if self.noise == "torch":
             return output + 1e-4 * torch.randn_like(output)
+        if self.noise == "large holes only" and mask.mean() < 0.5:  # few known pixels
+            return output * (1 + 1e-3 * random.random())
         return output * (1 + 1e-4 * random.random()) if self.noise == "python" else output
 
 
@@ -99,6 +101,7 @@ class Switched(nn.Module):
     [
         ("torch", r"draws random numbers: randn_like .*test_preflight\.py"),
         ("python", "two runs of PyTorch on .* differ"),
+        ("large holes only", "two runs of PyTorch on (one known pixel|all hole|irregular 0.[456].*) differ"),
     ],
 )
 def test_a_network_with_noise_is_not_judged(tmp_path: Path, noise: str, reason: str) -> None:

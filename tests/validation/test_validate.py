@@ -17,6 +17,8 @@ from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime import Bundle
 from inpaintrt.runtime.errors import BundleError, CheckpointError, NetworkError
 from inpaintrt.validation import validate
+from inpaintrt.validation.candidates import parity
+from inpaintrt.validation.candidates.runners import open_onnx
 from inpaintrt.validation.judging.checks import judge, verdict
 from inpaintrt.validation.judging.metrics import CaseMetrics, psnr, relative_l2
 from inpaintrt.validation.judging.tolerances import Tolerances
@@ -41,6 +43,38 @@ def test_a_good_bundle_passes(shared_bundle: Bundle, checkpoint: Path, tmp_path:
     strict = next(entry for entry in written["candidates"] if "rounded" in entry["name"])
     assert len(strict["cases"]) == 21
     assert strict["sha256"] == bundle.onnx("fp16").sha256
+    partly = next(entry for entry in written["candidates"] if entry["name"] == FP16)
+    assert [case["case"].rsplit(" ", 1)[0] for case in partly["cases"]] == [
+        "irregular 0.2-0.3 border", "free-form strokes", "all hole", "one known pixel", "checkerboard"
+    ]  # fmt: skip
+    ran = next(check for check in partly["checks"] if check["name"] == "cases that ran")
+    assert (ran["value"], ran["reason"]) == (5, "all cases run with every value rounded, which finds more")
+
+
+def test_a_good_bundle_takes_at_most_120_forward_passes(bundle: Bundle) -> None:
+    """And neither FP64 nor perturbed weights: they are asked for where a candidate needs an excuse."""
+    work = validate(bundle.path).work
+    assert (work["height"], work["width"]) == (64, 64)
+    assert work["passes"] == {
+        "PyTorch fp32": 22, FP32: 22, STRICT: 22, FP16: 6, "PyTorch fp16, for comparison": 3,
+    }  # fmt: skip
+    assert work["total"] == 75
+    rewrite(bundle, "fp32", scale_a_weight(1.02))
+    more = validate(bundle.path, quick=True).work["passes"]
+    assert more["PyTorch fp64"] == 4  # then it is known that it fails
+    assert more["PyTorch fp32"] == 5 + 1 + 4  # PyTorch repeats itself where it is to excuse
+
+
+def test_what_was_opened_is_closed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    def opening(*arguments: Any, **options: Any) -> Any:
+        runner = open_onnx(*arguments, **options)
+        return replace(runner, close=lambda: closed.append(arguments[1]))
+
+    monkeypatch.setattr(parity, "open_onnx", opening)
+    validate(bundle.path, quick=True)
+    assert closed == ["cpu", "cpu"]
 
 
 def test_what_cannot_run_here_is_not_run_with_a_reason(bundle: Bundle) -> None:
@@ -48,7 +82,7 @@ def test_what_cannot_run_here_is_not_run_with_a_reason(bundle: Bundle) -> None:
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this machine runs CUDA")
-    report = validate(bundle.path)
+    report = validate(bundle.path, quick=True)
     cuda = next(candidate for candidate in report.candidates if candidate.name == "onnx fp16 on onnxruntime cuda")
     assert cuda.result == "not run"
     assert "no CUDAExecutionProvider" in cuda.reason
@@ -83,26 +117,26 @@ def test_every_lie_is_caught_for_its_reason(bundle: Bundle, lie: str) -> None:
 @pytest.mark.parametrize(("precision", "honest"), [("fp32", STRICT), ("fp16", FP32)])
 def test_the_honest_model_is_not_blamed(bundle: Bundle, precision: str, honest: str) -> None:
     rewrite(bundle, precision, scale_a_weight(1.02))
-    report = validate(bundle.path)
+    report = validate(bundle.path, quick=True)
     assert not report.passed
     assert results(report)[honest] == "pass"
 
 
 def test_one_altered_number_of_the_fp16_model_is_found(bundle: Bundle) -> None:
     rewrite(bundle, "fp16", scale_one_number)
-    found = reason(validate(bundle.path), FP16)
+    found = reason(validate(bundle.path, quick=True), FP16)
     assert "FP16 weights are the FP32 weights, rounded" in found
     assert re.search(r"conv\.weight_\S*: 1 of \d+ values, most at \[1, 2, 0, 1\]", found)
 
 
 def test_an_fp16_model_that_is_none_is_found(bundle: Bundle) -> None:
     replace_file(bundle, "model.fp16.onnx", (bundle.path / "model.fp32.onnx").read_bytes())
-    assert "share of multiply-adds in FP16 0 " in reason(validate(bundle.path), FP16)
+    assert "share of multiply-adds in FP16 0 " in reason(validate(bundle.path, quick=True), FP16)
 
 
 def test_the_epsilon_form_in_fp16_is_caught_and_its_node_named(bundle: Bundle) -> None:
     rewrite(bundle, "fp16", epsilon_form)
-    found = reason(validate(bundle.path), STRICT)
+    found = reason(validate(bundle.path, quick=True), STRICT)
     assert "no NaN or Inf" in found
     assert "first at Div w_over_s, which overflows" in found
 
@@ -121,9 +155,9 @@ def test_pictures_of_a_batch_that_are_swapped_are_caught(network: PConvUNet, tmp
 def test_a_bundle_of_either_kind_is_judged_by_its_pictures(network: PConvUNet, tmp_path: Path, io: Any) -> None:
     interface = network.interface(image_range=(-1.0, 1.0))
     bundle = export_onnx(network, tmp_path / "b", interface=interface, size=(32, 32), io=io)
-    assert validate(bundle.path, network=network).passed
+    assert validate(bundle.path, network=network, quick=True).passed
     rewrite(bundle, "fp16", scale_a_weight(1.2))
-    assert "PSNR in holes" in reason(validate(bundle.path, network=network), STRICT)
+    assert "PSNR in holes" in reason(validate(bundle.path, network=network, quick=True), STRICT)
 
 
 @pytest.mark.slow
@@ -137,11 +171,11 @@ def test_an_engine_that_took_another_ones_place_is_found_without_a_gpu(
     engine = build_engines(bundle.path, target="sm89")[0].artifact
     foreign = build_engines(other.path, target="sm89")[0].artifact
     name = f"tensorrt-rtx {engine.backend_version} fp16 for sm89"
-    report = validate(bundle.path)
+    report = validate(bundle.path, quick=True)
     assert report.passed
     assert next(c for c in report.candidates if c.name == name).checks[0].result == "pass"
     replace_file(bundle, engine.path, (other.path / foreign.path).read_bytes())
-    found = reason(validate(bundle.path), name)
+    found = reason(validate(bundle.path, quick=True), name)
     assert f"the file was built from model {other.onnx('fp16').sha256[:12]}, not from" in found
 
 
@@ -152,7 +186,7 @@ def test_a_model_that_does_not_load_or_changes_shape_fails(bundle: Bundle) -> No
         transpose.attribute[0].ints[:] = [0, 2, 1, 3]
 
     rewrite(bundle, "fp32", wrong_shape)
-    report = validate(bundle.path)
+    report = validate(bundle.path, quick=True)
     assert results(report)["onnx fp32 on onnxruntime cpu"] == "fail"
 
 

@@ -44,7 +44,7 @@ def strict(report: ValidationReport) -> Any:
 
 def test_limits_of_a_bundles_own_are_used_and_named(small: Bundle, network: PConvUNet) -> None:
     rewrite(small, "fp16", scale_a_weight(1.2))
-    assert not validate(small.path, network=network).passed
+    assert not validate(small.path, network=network, quick=True).passed
     limits = {
         "fp16_error": 1e9,
         "max_difference": 255,
@@ -55,7 +55,7 @@ def test_limits_of_a_bundles_own_are_used_and_named(small: Bundle, network: PCon
     }
     own = small.path / "tolerances.json"
     own.write_text(json.dumps({"limits": limits, "reason": "agreed with the customer"}))
-    report = validate(small.path, network=network)
+    report = validate(small.path, network=network, quick=True)
     assert report.passed
     assert ("psnr", 0, 50.0) in report.tolerances.limits.loosened()
     written = json.loads((small.path / "reports" / "parity.json").read_text())
@@ -95,10 +95,10 @@ def test_limits_of_one_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_baseline_tells_what_got_worse(small: Bundle, network: PConvUNet, tmp_path: Path) -> None:
-    first = validate(small.path, network=network)
+    first = validate(small.path, network=network, quick=True)
     stored = tmp_path / "stored.json"
     stored.write_text(json.dumps(first.to_dict()))
-    same = validate(small.path, network=network, extras=Extras(baseline=stored, margin=0.0))
+    same = validate(small.path, network=network, quick=True, extras=Extras(baseline=stored, margin=0.0))
     assert same.passed
     assert same.extras["baseline"]["compared"] == 3
     values = json.loads(stored.read_text())
@@ -107,29 +107,29 @@ def test_a_baseline_tells_what_got_worse(small: Bundle, network: PConvUNet, tmp_
             if check["name"] == "PSNR in holes, dB" and check["value"] is not None:
                 check["value"] += 10
     stored.write_text(json.dumps(values))
-    worse = validate(small.path, network=network, extras=Extras(baseline=stored, margin=0.5))
+    worse = validate(small.path, network=network, quick=True, extras=Extras(baseline=stored, margin=0.5))
     assert not worse.passed
     assert all(candidate.result != "fail" for candidate in worse.candidates)
     assert any("PSNR in holes, dB was" in line for line in worse.extras["baseline"]["worse"])
     with pytest.raises(UsageError, match="compare like with like"):
-        validate(small.path, network=network, seed=1, extras=Extras(baseline=stored))
+        validate(small.path, network=network, quick=True, seed=1, extras=Extras(baseline=stored))
     stored.write_text("{}")
     with pytest.raises(UsageError, match=r"is no parity\.json of this release"):
-        validate(small.path, network=network, extras=Extras(baseline=stored))
+        validate(small.path, network=network, quick=True, extras=Extras(baseline=stored))
 
 
 @pytest.mark.slow
 def test_a_page_of_an_earlier_run_does_not_stay(small: Bundle, network: PConvUNet) -> None:
     reports = small.path / "reports"
-    validate(small.path, network=network, extras=Extras(html=True))
+    validate(small.path, network=network, quick=True, extras=Extras(html=True))
     assert (reports / "report.html").exists()
-    validate(small.path, network=network)
+    validate(small.path, network=network, quick=True)
     assert sorted(path.name for path in reports.iterdir()) == ["parity.json"]
 
 
 def test_junit_says_what_failed_and_what_did_not_run(small: Bundle, network: PConvUNet, tmp_path: Path) -> None:
     rewrite(small, "fp16", scale_one_number)
-    report = validate(small.path, network=network)
+    report = validate(small.path, network=network, quick=True)
     write_junit(report, tmp_path / "junit.xml")
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     suites = {suite.get("name"): suite for suite in root}

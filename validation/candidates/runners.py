@@ -33,13 +33,18 @@ class Runner:
     Args:
         run: inputs by name to outputs by name.
         time_parts: seconds of each of `PARTS` for so many calls, where they can be told apart.
+        close: frees it, and stores what it stores, such as a runtime cache.
     """
 
     run: Callable[[Arrays], dict[str, NDArray[Any]]]
     time_parts: Callable[[Arrays, int], Parts] | None = None
+    close: Callable[[], None] = lambda: None
 
 
-def open_onnx(content: bytes, device: str, probes: tuple[str, ...] = (), threads: int = 0) -> Runner:
+def open_onnx(
+    content: bytes, device: str, probes: tuple[str, ...] = (), threads: int = 0, keep: int | None = None,
+    pinned: bool = False,
+) -> Runner:  # fmt: skip
     """An ONNX model on ONNX Runtime.
 
     Args:
@@ -47,6 +52,8 @@ def open_onnx(content: bytes, device: str, probes: tuple[str, ...] = (), threads
         device: `cpu` or `cuda`.
         probes: names of inner values that are given besides the outputs, where the graph has them.
         threads: on the CPU; 0 leaves it to ONNX Runtime.
+        keep: pixels of a call whose memory is kept on the CPU; calls on more give theirs back. None keeps all.
+        pinned: copy through pinned memory on a GPU, as engines do.
 
     Raises:
         BackendError: if the device cannot be used. A model that does not load raises ONNX Runtime's own exception.
@@ -60,12 +67,34 @@ def open_onnx(content: bytes, device: str, probes: tuple[str, ...] = (), threads
     names = [value.name for value in session.get_outputs()]
 
     def run(inputs: Arrays) -> dict[str, NDArray[Any]]:
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+        options = run_options(inputs, keep if device == "cpu" else None)
+        return dict(zip(names, session.run(names, dict(inputs), options), strict=True))
 
     def time_parts(inputs: Arrays, rounds: int) -> Parts:
         return _time_session(session, names, inputs, rounds)
 
-    return Runner(run, time_parts if device == "cuda" else None)
+    if device != "cuda":
+        return Runner(run)
+    if pinned:
+        from .pinned_calls import PinnedCalls  # torch only where latency is measured
+
+        return Runner(PinnedCalls(session, names).run, time_parts)
+    return Runner(run, time_parts)
+
+
+def run_options(inputs: Arrays, keep: int | None) -> Any:
+    """Options of a call on a CPU: ONNX Runtime keeps the memory of every call unless it is told not to.
+
+    Args:
+        inputs: of the call; `image` has three values for each pixel.
+        keep: as `open_onnx`.
+    """
+    from onnxruntime import RunOptions
+
+    options = RunOptions()
+    if keep is not None and inputs["image"].size > 3 * keep:
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def open_engine(bundle: Bundle, engine: Artifact) -> Runner:
@@ -78,7 +107,7 @@ def open_engine(bundle: Bundle, engine: Artifact) -> Runner:
     from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend  # only with a GPU
 
     backend = TensorRTBackend(bundle, engine)
-    return Runner(backend.run_tensors, backend.time_parts)
+    return Runner(backend.run_tensors, backend.time_parts, backend.close)
 
 
 def _time_session(session: Any, outputs: list[str], inputs: Arrays, rounds: int) -> Parts:

@@ -18,6 +18,7 @@ from inpaintrt.runtime.backends.onnx_runtime import open_session
 
 from .probes import add_outputs
 from .rounding_graph import LOSSES, SWITCHES, HalfNode, RoundingGraph
+from .runners import run_options
 
 UNDERFLOW = 2.0**-9
 """Share of a value's norm that rounding loses where much of it underflows; normal values lose at most 2^-11."""
@@ -46,15 +47,19 @@ class StrictFp16:
         probes: names of values that are returned besides the outputs, where the graph has them.
         originals: the FP32 model it was made of, if some of its nodes are to be evaluated in FP32; then it is not
             watched where values overflow or underflow.
+        keep: as `open_onnx`.
     """
 
-    def __init__(self, model: ir.Model, probes: tuple[str, ...] = (), originals: ir.Model | None = None):
+    def __init__(
+        self, model: ir.Model, probes: tuple[str, ...] = (), originals: ir.Model | None = None, keep: int | None = None
+    ):
         graph = RoundingGraph(model, originals)
         self._rounded, self._checked, self._nodes = graph.model, graph.checked, graph.nodes
         self._switched = originals is not None
         add_outputs(self._rounded, probes)
         self._names = [str(value.name) for value in self._rounded.graph.outputs]
-        self._session = _open(self._rounded)
+        self._session, self._keep = _open(self._rounded), keep
+        self._non_finite: dict[str, str] = {}
 
     @property
     def nodes(self) -> Sequence[HalfNode]:
@@ -63,7 +68,8 @@ class StrictFp16:
 
     def run(self, inputs: Arrays, kept: Sequence[int] = ()) -> StrictResult:
         """Evaluate once, with the nodes of the numbers `kept` in FP32."""
-        outputs = dict(zip(self._names, self._session.run(self._names, self._feed(inputs, kept)), strict=True))
+        found = self._session.run(self._names, self._feed(inputs, kept), run_options(inputs, self._keep))
+        outputs = dict(zip(self._names, found, strict=True))
         if self._switched:
             return StrictResult(outputs)
         lost, total = outputs.pop(LOSSES).reshape(-1, 2).T
@@ -72,7 +78,7 @@ class StrictFp16:
             under = np.flatnonzero(np.isfinite(lost) & (lost > UNDERFLOW**2 * total))
         return StrictResult(
             outputs,
-            self._describe_non_finite(self._checked[int(bad[0])][1], inputs) if len(bad) else None,
+            self._first_non_finite(self._checked[int(bad[0])][1], inputs) if len(bad) else None,
             self._checked[int(under[0])][0] if len(under) else None,
         )
 
@@ -92,6 +98,12 @@ class StrictFp16:
         switches = np.ones(max(len(self._nodes), 1), dtype=np.bool_)
         switches[list(kept)] = False
         return {**inputs, SWITCHES: switches}
+
+    def _first_non_finite(self, name: str, inputs: Arrays) -> str:
+        """In words; the search takes many runs, so each value is looked into at its first case only."""
+        if name not in self._non_finite:
+            self._non_finite[name] = self._describe_non_finite(name, inputs)
+        return self._non_finite[name]
 
     def _describe_non_finite(self, name: str, inputs: Arrays) -> str:
         """Which node went wrong, and how: where an FP32 node was first, its FP16 reader is not to blame."""

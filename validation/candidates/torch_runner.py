@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from inpaintrt.export.tracing.deployed import ImageNetwork
 from inpaintrt.runtime.errors import BackendError
 
+from .pinned_calls import PinnedMemory
 from .runners import PARTS, Arrays, Parts, Runner
 
 Arithmetic = Literal["fp32", "tf32", "autocast", "half"]
@@ -117,14 +118,14 @@ class _Copies:
 
     def __init__(self, device: str):
         self._device, self._pinned = device, device == "cuda"
-        self._memory: dict[tuple[Any, ...], Tensor] = {}
+        self._memory = PinnedMemory()
 
     def stage(self, inputs: Mapping[str, NDArray[Any]]) -> list[Tensor]:
         """The inputs in pinned memory; as they are without a GPU."""
         tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
         if not self._pinned:
             return list(tensors.values())
-        return [self._memory_for(name, tensor).copy_(tensor) for name, tensor in tensors.items()]
+        return [self._memory.like(name, tensor).copy_(tensor) for name, tensor in tensors.items()]
 
     def to_device(self, inputs: Mapping[str, NDArray[Any]]) -> list[Tensor]:
         """The inputs on the device."""
@@ -139,7 +140,7 @@ class _Copies:
         if not self._pinned:
             return list(outputs)
         return [
-            self._memory_for(f"output {number}", output).copy_(output, non_blocking=True)
+            self._memory.like(f"output {number}", output).copy_(output, non_blocking=True)
             for number, output in enumerate(outputs)
         ]
 
@@ -149,12 +150,6 @@ class _Copies:
         if self._pinned:
             torch.cuda.synchronize()
         return [tensor.numpy().copy() for tensor in fetched]
-
-    def _memory_for(self, name: str, like: Tensor) -> Tensor:
-        key = (name, tuple(like.shape), like.dtype)
-        if key not in self._memory:
-            self._memory[key] = torch.empty(like.shape, dtype=like.dtype).pin_memory()
-        return self._memory[key]
 
 
 def _time_by_events(compute: Callable[..., tuple[Tensor, ...]], copies: _Copies, inputs: Arrays, rounds: int) -> Parts:

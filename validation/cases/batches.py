@@ -12,10 +12,15 @@ from inpaintrt.runtime.errors import BundleError
 from inpaintrt.runtime.images import decode_mask
 
 from .images import ImageSource, Pair, fit, fit_mask
-from .masks import line_drawing, mask_corpus
+from .masks import MaskCase, line_drawing, mask_corpus
 
 EXTREME_CASES = ("irregular 0.2-0.3 border", "all hole", "one known pixel")
-"""Masks that are also tried at the smallest and largest size of a dynamic network."""
+"""Masks that are also tried at the smallest size of a dynamic network. At its largest and at one that is not square the
+first one is tried: an image of twice the side takes four times as long."""
+
+INSIDE = " inside"
+"""How the names of irregular masks end that leave the border free. Networks of dynamic size are tried on them at the
+smallest size only."""
 
 QUICK_CASES = ("irregular 0.2-0.3 border", "one known pixel", "checkerboard", "free-form strokes", "all hole")
 """Masks of the quick validation: an ordinary hole first; then those on which the most mistakes are caught (see
@@ -28,19 +33,28 @@ FIXED_MASK_IMAGES = 4
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one call: names [N], image uint8 [N,H,W,3], hole bool [N,H,W]; sketch bool [N,H,W] if it has one."""
+    """Images of one call: names [N], image uint8 [N,H,W,3], hole bool [N,H,W]; sketch bool [N,H,W] if it has one.
+
+    `telling` is whether a mask is among those of the quick validation, or of a network whose mask is fixed.
+    """
 
     names: tuple[str, ...]
     image: NDArray[np.uint8]
     hole: NDArray[np.bool_]
     sketch: NDArray[np.bool_] | None = None
+    telling: bool = False
+
+    @property
+    def pixels(self) -> int:
+        """Of all its images."""
+        return int(self.hole.size)
 
 
 def fixed_mask_batches(hole: NDArray[np.bool_], source: ImageSource, count: int) -> Iterator[Batch]:
     """A network's fixed mask, bool [H,W], on several images, in batches of `count`."""
     images = source.images(*hole.shape)
     names = [f"fixed mask, image {number + 1}" for number in range(max(FIXED_MASK_IMAGES, count))]
-    yield from _batches([_Case(name, hole, next(images)) for name in names], count)
+    yield from _batches([_Case(name, hole, next(images), telling=True) for name in names], count)
 
 
 def fixed_hole(bundle: Bundle) -> NDArray[np.bool_] | None:
@@ -58,7 +72,7 @@ def fixed_hole(bundle: Bundle) -> NDArray[np.bool_] | None:
 def make_batches(
     profile: Profile, source: ImageSource, seed: int, pairs: Sequence[Pair] = (), quick: bool = False
 ) -> Iterator[Batch]:
-    """The mask corpus at the best size, and a few of its masks at the smallest and largest size if they differ.
+    """The mask corpus at the best size; at other sizes, if there are such, a few of its masks.
 
     Every call has as many images as the network takes at most, each with a mask of its own; a network that takes
     several is also tried with as few as it takes.
@@ -73,11 +87,9 @@ def make_batches(
     fewest, _, most = profile.batch
     for number, (height, width) in enumerate(_sizes(profile, quick)):
         images = source.images(height, width)
-        corpus = mask_corpus(height, width, seed)
-        chosen = QUICK_CASES if quick and number == 0 else EXTREME_CASES[: 1 if quick else None]
-        if number or quick:
-            corpus = [next(case for case in corpus if case.name == name) for name in chosen]
-        cases = [_Case(case.name, case.hole, next(images)) for case in corpus]
+        corpus = _masks(profile, (height, width), seed, quick)
+        telling = EXTREME_CASES[:1] if number else QUICK_CASES
+        cases = [_Case(case.name, case.hole, next(images), case.name in telling) for case in corpus]
         extreme = [case for case in cases if case.name in EXTREME_CASES]
         if number == 0:
             cases += [_own_case(pair, next(images)) for pair in pairs]
@@ -86,6 +98,19 @@ def make_batches(
         yield from _batches(cases, most)
         if number == 0 and fewest != most:
             yield from _batches(extreme, fewest)
+
+
+def _masks(profile: Profile, size: tuple[int, int], seed: int, quick: bool) -> list[MaskCase]:
+    """The masks that a network is tried on at a size, see `make_batches`."""
+    smallest, best = ((profile.height[index], profile.width[index]) for index in (0, 1))
+    if quick or size not in (smallest, best):
+        return mask_corpus(*size, seed, QUICK_CASES if size == best else EXTREME_CASES[:1])
+    corpus = mask_corpus(*size, seed)
+    if smallest == best:
+        return corpus
+    if size == best:
+        return [case for case in corpus if not case.name.endswith(INSIDE)]
+    return [case for case in corpus if case.name.endswith(INSIDE) or case.name in EXTREME_CASES]
 
 
 def _sizes(profile: Profile, quick: bool) -> list[tuple[int, int]]:
@@ -111,6 +136,7 @@ class _Case:
     name: str
     hole: NDArray[np.bool_]
     image: NDArray[np.uint8]
+    telling: bool = False
 
 
 def _own_case(pair: Pair, otherwise: NDArray[np.uint8]) -> _Case:
@@ -129,4 +155,5 @@ def _batches(cases: Sequence[_Case], count: int) -> Iterator[Batch]:
             tuple(case.name + suffix for case in chosen),
             np.stack([case.image for case in chosen]),
             np.stack([case.hole for case in chosen]),
+            telling=any(case.telling for case in chosen),
         )

@@ -16,6 +16,7 @@ from inpaintrt.runtime.errors import BundleError, NetworkError
 
 from .batches import Batch
 from .torch_rounding import InDouble, RoundToHalf, rounded
+from .work import Work
 
 HALF_UNIT = 2.0**-12
 """Half a unit in the last place of FP16, relative to the largest value of its binade; the least that rounding moves."""
@@ -32,8 +33,6 @@ class Expected:
         updated_mask: float32 [N,1 or C,H,W], or None.
         composite: uint8 [N,H,W,3].
         levels: the network's image before rounding to 8 bits, float32 [N,H,W,3], 0..255.
-        perturbed_output, perturbed_levels: `output` and `levels` in FP32 with every weight moved by as much as rounding
-            to FP16 moves one: no FP16 graph can be expected to come closer than this.
         reruns: what PyTorch makes of the batch in other ways.
         network_sketch: float32 [N,1,H,W], 1 = line, or None.
     """
@@ -45,22 +44,34 @@ class Expected:
     updated_mask: NDArray[np.float32] | None
     composite: NDArray[np.uint8]
     levels: NDArray[np.float32]
-    perturbed_output: NDArray[np.float32]
-    perturbed_levels: NDArray[np.float32]
     reruns: "Reruns"
     network_sketch: NDArray[np.float32] | None = None
 
 
 class Reruns:
-    """What PyTorch makes of a batch in other ways; each is computed once, if any candidate asks."""
+    """What PyTorch makes of a batch in other ways; each is computed once, if any candidate asks.
 
-    def __init__(self, reference: "TorchReference", batch: Batch):
-        self._reference, self._batch = reference, batch
+    Two of them excuse a candidate by how far PyTorch is from itself. Noise would be an excuse as well, so PyTorch must
+    repeat itself on this batch first.
+    """
+
+    def __init__(self, reference: "TorchReference", batch: Batch, output: NDArray[np.float32]):
+        self._reference, self._batch, self._output = reference, batch, output
+
+    @cached_property
+    def _steady(self) -> Batch:
+        self._reference.refuse_randomness(self._batch, self._output)
+        return self._batch
+
+    @cached_property
+    def perturbed(self) -> NDArray[np.float32]:
+        """The output [N,3,H,W] with weights moved as rounding to FP16 moves them: no FP16 graph need come closer."""
+        return self._reference.run_perturbed(self._steady)
 
     @cached_property
     def truth(self) -> NDArray[np.float64] | None:
         """The output [N,3,H,W] in FP64; None if the network does not run so."""
-        return self._reference.run_double(self._batch)
+        return self._reference.run_double(self._steady)
 
     @cached_property
     def inverted(self) -> NDArray[np.float32]:
@@ -69,12 +80,13 @@ class Reruns:
 
 
 class TorchReference:
-    """The PyTorch network in FP32 on the CPU."""
+    """The PyTorch network in FP32 on the CPU; `work` is what it was asked for."""
 
     def __init__(self, network: TensorNetwork, bundle: Bundle):
+        self.work = Work()
         self._network = ImageNetwork(network)
         self._mask_output = bundle.interface.updated_mask_output
-        self._perturbed = _perturb(network)
+        self._perturbed: dict[str, torch.Tensor] | None = None
         self._double: TensorNetwork | None = None
 
     @property
@@ -84,13 +96,27 @@ class TorchReference:
 
     def run_inverted(self, batch: Batch) -> NDArray[np.float32]:
         """The output [N,3,H,W] with holes and known pixels exchanged: what a flipped polarity gives."""
+        self.work.add("PyTorch fp32, mask inverted", batch)
         with torch.no_grad():
             prepared = self._prepare(replace(batch, hole=~batch.hole))
             output: NDArray[np.float32] = self._network.tensor_network(*prepared)[0].numpy()
         return output
 
+    def run_perturbed(self, batch: Batch) -> NDArray[np.float32]:
+        """The output [N,3,H,W] in FP32 with every weight moved by as much as rounding to FP16 moves one."""
+        self.work.add("PyTorch fp32, weights perturbed", batch)
+        if self._perturbed is None:
+            self._perturbed = _perturb(self._network.tensor_network)
+        with torch.no_grad():
+            network_image, *planes = self._prepare(batch)
+            rounded_image = network_image.half().float()
+            outputs = functional_call(self._network.tensor_network, self._perturbed, (rounded_image, *planes))
+        moved: NDArray[np.float32] = outputs[0].float().numpy()
+        return moved
+
     def run_double(self, batch: Batch) -> NDArray[np.float64] | None:
         """The output [N,3,H,W] in FP64, which is taken for the truth; None if the network does not run so."""
+        self.work.add("PyTorch fp64", batch)
         try:
             if self._double is None:
                 self._double = copy.deepcopy(self._network.tensor_network).double()
@@ -100,18 +126,19 @@ class TorchReference:
             return None
         return np.asarray(output) if output.dtype == torch.float64 else None
 
-    def refuse_randomness(self, expected: Expected) -> None:
-        """Run a batch again.
+    def refuse_randomness(self, batch: Batch, output: NDArray[np.float32]) -> None:
+        """Run a batch again that gave this output [N,3,H,W].
 
         Raises:
             NetworkError: if PyTorch does not give the same again, so that nothing can be judged by it.
         """
+        self.work.add("PyTorch fp32", batch)
         with torch.no_grad():
-            again = self._network.tensor_network(*self._prepare(expected.batch))[0]
-        difference = run_difference((torch.from_numpy(expected.output),), (again,))
+            again = self._network.tensor_network(*self._prepare(batch))[0]
+        difference = run_difference((torch.from_numpy(output),), (again,))
         if difference > SAME:
             raise NetworkError(
-                f"two runs of PyTorch on {expected.batch.names[0]} differ by {difference:.2g} (relative L2), with the "
+                f"two runs of PyTorch on {batch.names[0]} differ by {difference:.2g} (relative L2), with the "
                 "same weights and inputs: nothing can be judged by it. The network draws random numbers, or keeps "
                 "something from run to run; make both impossible in evaluation mode, and export it again"
             )
@@ -145,19 +172,17 @@ class TorchReference:
         Raises:
             NetworkError: if the network draws random numbers.
         """
+        self.work.add("PyTorch fp32", batch)
         with torch.no_grad():
             network_image, *planes = self._prepare(batch)
             with WatchDraws() as watch:
                 outputs = self._network.tensor_network(network_image, *planes)
             watch.refuse(f"PyTorch is no reference for {batch.names[0]}")
-            perturbed = functional_call(
-                self._network.tensor_network, self._perturbed, (network_image.half().float(), *planes)
-            )
-        output, moved = (each[0].float().numpy() for each in (outputs, perturbed))
+        output = outputs[0].float().numpy()
         return Expected(
             batch, network_image.numpy(), planes[0].numpy(), output, self._updated_mask(outputs),
-            self.compose(batch, output), self.levels(output), moved, self.levels(moved),
-            Reruns(self, batch), planes[1].numpy() if len(planes) > 1 else None,
+            self.compose(batch, output), self.levels(output), Reruns(self, batch, output),
+            planes[1].numpy() if len(planes) > 1 else None,
         )  # fmt: skip
 
     def _prepare(self, batch: Batch) -> tuple[torch.Tensor, ...]:

@@ -83,14 +83,14 @@ class Plan:
     words: str
 
     @property
-    def for_comparison(self) -> range:
-        """Which batches PyTorch's own FP16 is shown on: it takes longer than all candidates together."""
-        return range(min(COMPARED, len(self.batches)))
+    def telling(self) -> tuple[Batch, ...]:
+        """The batches on which most mistakes show, for what need not run on all; all of them if none is marked."""
+        return tuple(batch for batch in self.batches if batch.telling) or self.batches
 
     @property
-    def cases(self) -> int:
-        """How many images are compared."""
-        return sum(len(batch.names) for batch in self.batches)
+    def for_comparison(self) -> tuple[Batch, ...]:
+        """The batches that PyTorch's own FP16 is shown on: it takes longer than any candidate."""
+        return self.telling[:COMPARED]
 
 
 def make_plan(

@@ -7,7 +7,9 @@ degenerate masks on which mask-aware networks go wrong.
 A mask is a boolean array [H,W], True = hole. Everything is seeded: one seed and size, one corpus.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,31 +136,39 @@ def _touches_border(hole: BoolArray) -> bool:
     return bool(hole[0].any() or hole[-1].any() or hole[:, 0].any() or hole[:, -1].any())
 
 
-def mask_corpus(height: int, width: int, seed: int = 0) -> list[MaskCase]:
+def mask_corpus(height: int, width: int, seed: int = 0, names: Sequence[str] | None = None) -> list[MaskCase]:
     """The corpus for one image size, the same for the same size and seed.
 
     Args:
         height, width: size in pixels, at least 16.
         seed: of the random masks; the degenerate ones do not depend on it.
+        names: of the masks that are wanted, in this order, all if None; each is the same whatever others are wanted.
     """
     if min(height, width) < 16:
         raise ValueError(f"the mask corpus needs images of at least 16x16, got {height}x{width}")
-    return _irregular_cases(height, width, seed) + _degenerate_cases(height, width)
+    degenerate = _degenerate_cases(height, width)
+    if names is None:
+        return [*_irregular_cases(height, width, seed), *degenerate]
+    found: list[MaskCase] = []
+    for case in chain(degenerate, _irregular_cases(height, width, seed)):  # what takes no time first
+        if case.name in names:
+            found.append(case)
+        if len(found) == len(names):
+            break
+    return sorted(found, key=lambda case: names.index(case.name))
 
 
-def _irregular_cases(height: int, width: int, seed: int) -> list[MaskCase]:
+def _irregular_cases(height: int, width: int, seed: int) -> Iterator[MaskCase]:
     rng = np.random.default_rng([seed, height, width])
-    cases = []
     for low, high in HOLE_RATIO_BUCKETS:
         for border in (True, False):
             hole = irregular_mask(height, width, (low, high), rng, border)
-            cases.append(MaskCase(f"irregular {low}-{high} {'border' if border else 'inside'}", hole))
-    cases.append(MaskCase("free-form strokes", free_form_mask(height, width, rng)))
+            yield MaskCase(f"irregular {low}-{high} {'border' if border else 'inside'}", hole)
+    yield MaskCase("free-form strokes", free_form_mask(height, width, rng))
     top, left = int(rng.integers(height // 2)), int(rng.integers(width // 2))
     rectangle = np.zeros((height, width), dtype=np.bool_)
     rectangle[top : top + height // 2, left : left + width // 2] = True
-    cases.append(MaskCase("rectangle", rectangle))
-    return cases
+    yield MaskCase("rectangle", rectangle)
 
 
 def _degenerate_cases(height: int, width: int) -> list[MaskCase]:

@@ -11,6 +11,8 @@ from torch.utils._pytree import tree_map, tree_map_only
 
 from inpaintrt.export.tracing.randomness import EagerMode
 
+from .double_convolution import convolve, is_plain
+
 
 class RoundToHalf(EagerMode):  # type: ignore[no-untyped-call]
     """While active, rounds the result of every operator on FP32 tensors to FP16 and keeps it as FP32."""
@@ -46,6 +48,8 @@ class InDouble(EagerMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         args, kwargs = tree_map(_in_double, (args, kwargs or {}))
+        if func is torch.ops.aten.convolution.default and is_plain(*args):
+            return convolve(*args[:6], args[8])
         return func(*args, **kwargs)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from inpaintrt.runtime.errors import UsageError
 
-from .findings import CandidateReport, ValidationReport
+from .findings import SCHEMA_VERSION, CandidateReport, ValidationReport
 
 LEVEL = 1
 """Levels of 255 that a largest difference may grow whatever the margin: it is one value among millions."""
@@ -126,6 +126,8 @@ def _read(path: Path) -> dict[str, Any]:
         for entry in stored["candidates"]:
             _ = entry["name"], entry["result"], [(check["name"], check["value"]) for check in entry["checks"]]
         _ = stored["seed"], stored["images"]
+        if stored["schema_version"] > SCHEMA_VERSION:
+            raise ValueError(f"schema_version is {stored['schema_version']}, expected at most {SCHEMA_VERSION}")
     except OSError as error:
         raise UsageError(f"--baseline {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -46,7 +46,7 @@ class Check:
 
 
 def judge(
-    metrics: Sequence[CaseMetrics], precision: str, tolerances: Tolerances, has_mask: bool, cases: int
+    metrics: Sequence[CaseMetrics], precision: str, tolerances: Tolerances, has_mask: bool, cases: int, partly: str = ""
 ) -> list[Check]:
     """The checks of one candidate that ran.
 
@@ -56,8 +56,9 @@ def judge(
         tolerances: the limits.
         has_mask: whether the network returns an updated mask.
         cases: how many cases should have run.
+        partly: why these were not all cases there are, in words.
     """
-    last = f"the last was {metrics[-1].case}" if metrics and len(metrics) != cases else ""
+    last = f"the last was {metrics[-1].case}" if metrics and len(metrics) != cases else partly
     ran = Check("cases that ran", "pass" if len(metrics) == cases else "fail", len(metrics), cases, last)
     checks = [ran, _finite(metrics), *_judge_outputs(metrics, precision, tolerances)]
     if has_mask:
@@ -154,7 +155,7 @@ def _shown(metrics: Sequence[CaseMetrics], name: str) -> bool:
 def _finite(metrics: Sequence[CaseMetrics]) -> Check:
     bad = [entry for entry in metrics if entry.finite is False]
     if not _shown(metrics, "finite"):
-        return Check("no NaN or Inf", "not run", reason="the candidate shows its composite alone")
+        return Check("no NaN or Inf", "not run", reason="the candidate shows its composite only")
     where = f"{bad[0].case}, first at {bad[0].non_finite_at or 'the output'}" if bad else ""
     return Check("no NaN or Inf", "fail" if bad else "pass", len(bad), 0, where)
 

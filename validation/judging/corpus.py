@@ -1,14 +1,18 @@
 """Every candidate over the cases: PyTorch runs once for each batch, and all candidates are compared with that."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from inpaintrt.runtime.bundle import Bundle
-from inpaintrt.runtime.errors import BackendError, BundleError
+from inpaintrt.runtime.errors import BackendError, BundleError, NetworkError
 
-from ..candidates.parity import TORCH_FP16, Candidate, Runs, Values, find_candidates
+from ..candidates.parity import TORCH_FP16, Candidate, Opened, Values, find_candidates
+from ..cases.batches import Batch
+from ..cases.expected import Expected
 from ..cases.job import Job, OnProgress, Plan
 from .checks import LEAST_ERROR, Check, fp16_error, judge, verdict
 from .comparison import ComparedImage, WrongTensorError, compare
@@ -25,61 +29,106 @@ LEVELS = 8
 """Differences of this many levels or more are counted together."""
 
 
+log = logging.getLogger("inpaintrt")
+
+
+@dataclass(eq=False)
+class _Running:
+    """A candidate that was opened, its report, and the batches it runs on."""
+
+    candidate: Candidate
+    report: CandidateReport
+    opened: Opened
+    batches: tuple[Batch, ...]
+
+    @property
+    def cases(self) -> int:
+        """How many images are compared."""
+        return sum(len(batch.names) for batch in self.batches)
+
+
 def run_job(job: Job, plan: Plan, tolerances: ChosenTolerances, on_progress: OnProgress) -> ValidationReport:
     """Run and judge every candidate; nothing is written."""
+    with ExitStack() as stack:
+        candidates, running = _open_all(job, plan, stack)
+        _run_all(job, plan, running, tolerances.limits, on_progress)
+    for candidate in candidates:
+        _add_similarity(candidate)
     report = ValidationReport(
         bundle=job.bundle,
-        candidates=_run_all(job, plan, tolerances.limits, on_progress),
+        candidates=candidates,
         tolerances=tolerances,
         seed=plan.seed,
         images=plan.words,
         environment=environment(),
+        work=job.reference.work.in_passes(job.bundle.interface.profile),
     )
     provenance: dict[str, list[Check]] = {}
     artifacts = {artifact.path: artifact for artifact in job.bundle.artifacts}
+    expected = {id(entry.report): entry for entry in running}
     for candidate in sorted(report.candidates, key=lambda candidate: candidate.precision, reverse=True):  # fp32 first
         if candidate.artifact and candidate.artifact not in provenance:
             fp32_failed = any(each.precision == "fp32" and each.result == "fail" for each in report.candidates)
             artifact = artifacts[candidate.artifact]
             provenance[candidate.artifact] = check_provenance(job.bundle, artifact, fp32_failed)
         own = provenance[candidate.artifact] if candidate.artifact else []
-        _judge(candidate, own, job.bundle, tolerances.limits, plan.cases)
+        _judge(candidate, own, job.bundle, tolerances.limits, expected.get(id(candidate)))
     return report
 
 
-def _run_all(job: Job, plan: Plan, limits: Tolerances, on_progress: OnProgress) -> list[CandidateReport]:
-    """Run PyTorch once for each batch, and every candidate on it."""
-    reports: list[CandidateReport] = []
-    running: list[tuple[Candidate, CandidateReport, Runs]] = []
+def _open_all(job: Job, plan: Plan, stack: ExitStack) -> tuple[list[CandidateReport], list[_Running]]:
+    """Reports of all candidates, and those that could be opened; the stack closes them."""
+    reports, running = [], []
     for candidate in find_candidates(job.bundle, job.reference):
-        report, runner = _start(candidate)
+        report, opened = _start(candidate)
         reports.append(report)
-        if runner is not None:
-            running.append((candidate, report, runner))
+        if opened is None:
+            continue
+        stack.callback(_close, report.name, opened)
+        batches = plan.telling if candidate.partly else plan.batches
+        running.append(_Running(candidate, report, opened, batches if report.judged else plan.for_comparison))
+    return reports, running
+
+
+def _close(name: str, opened: Opened) -> None:
+    try:
+        opened.close()
+    except BackendError as error:  # what was found stays true
+        log.warning("%s could not be closed: %s", name, error)
+
+
+def _run_all(job: Job, plan: Plan, running: Sequence[_Running], limits: Tolerances, on_progress: OnProgress) -> None:
+    """Run PyTorch once for each batch, and every candidate on it until it breaks."""
+    broken: list[_Running] = []
     for number, batch in enumerate(plan.batches):
         on_progress("comparing with PyTorch on the mask corpus", number / len(plan.batches))
         expected = job.reference.run(batch)
         if number == 0:
-            job.reference.refuse_randomness(expected)
-        for entry in list(running):
-            candidate, report, runner = entry
-            if not report.judged and number not in plan.for_comparison:
+            job.reference.refuse_randomness(batch, expected.output)
+        for entry in running:
+            if entry in broken or all(batch is not each for each in entry.batches):
                 continue
+            report = entry.report
             try:
-                values = runner(expected)
-                if number == 0 and report.judged:
-                    report.checks.append(_same_again(values, runner(expected), batch.names[0]))
-                _collect(report, compare(candidate, values, expected, job.reference, limits, report.cases))
-            except BundleError:
+                _run(entry, job, expected, limits)
+            except (BundleError, NetworkError):
                 raise
             except Exception as error:  # a candidate that breaks has failed; the others go on
                 what = f"{'' if isinstance(error, WrongTensorError) else 'broke: '}{_first_line(error)}"
                 report.reason = f"{what} (in {batch.names[0]})"
                 report.result = "fail" if report.judged else "not run"
-                running.remove(entry)
-    for report in reports:
-        _add_similarity(report)
-    return reports
+                broken.append(entry)
+
+
+def _run(entry: _Running, job: Job, expected: Expected, limits: Tolerances) -> None:
+    """One batch; the first one twice."""
+    report, work = entry.report, job.reference.work
+    values = entry.opened.run(expected)
+    work.add(report.name, expected.batch)
+    if report.judged and not report.cases:
+        report.checks.append(_same_again(values, entry.opened.run(expected), expected.batch.names[0]))
+        work.add(report.name, expected.batch)
+    _collect(report, compare(entry.candidate, values, expected, job.reference, limits, report.cases))
 
 
 def _same_again(values: Values, again: Values, case: str) -> Check:
@@ -107,7 +156,7 @@ def _add_similarity(report: CandidateReport) -> None:
         report.worst[index] = replace(image, metrics=metrics)
 
 
-def _start(candidate: Candidate) -> tuple[CandidateReport, Runs | None]:
+def _start(candidate: Candidate) -> tuple[CandidateReport, Opened | None]:
     artifact = candidate.artifact
     report = CandidateReport(
         candidate.name, candidate.precision, artifact.path if artifact else None, artifact.sha256 if artifact else None,
@@ -138,15 +187,16 @@ def _badness(image: ComparedImage) -> tuple[bool, int, float]:
 
 
 def _judge(
-    candidate: CandidateReport, provenance: list[Check], bundle: Bundle, tolerances: Tolerances, cases: int
+    candidate: CandidateReport, provenance: list[Check], bundle: Bundle, tolerances: Tolerances, ran: _Running | None
 ) -> None:
     candidate.checks = provenance + candidate.checks
     has_mask = bundle.interface.updated_mask_output is not None
     if not candidate.judged:
         candidate.result = "not run" if candidate.reason else "pass"
-        cases = len(candidate.cases)
-    if candidate.cases:
-        candidate.checks += judge(candidate.cases, candidate.precision, tolerances, has_mask, cases)
+    if candidate.cases and ran is not None:
+        candidate.checks += judge(
+            candidate.cases, candidate.precision, tolerances, has_mask, ran.cases, ran.candidate.partly
+        )
     if not candidate.judged:
         return
     failed = [check for check in candidate.checks if check.result == "fail"]

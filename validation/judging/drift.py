@@ -6,6 +6,7 @@ groups in that order until the checks pass on the worst cases, and then leaves o
 when their time is over, and say what they did not try.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ WORST = 4
 GROUPS = 16
 """Groups that the search begins with."""
 
+SEARCHING = "finding the nodes that add most error"
+
+STEPS = 5
+"""Times that the remaining time is said, at most, in words of each search."""
+
 DRIFT_SHARE = 0.4
 """Share of the time that looking for the nodes that add most may take, where a set is searched as well."""
 
@@ -47,12 +53,17 @@ class Clock:
 
     def __init__(self, minutes: float, on_progress: OnProgress):
         self._begin, self._seconds, self._on_progress = time.monotonic(), 60 * minutes, on_progress
+        self._what, self._said = "", 0.0
 
     def is_over(self, what: str, share: float = 1.0) -> bool:
         """Whether so large a share of the time is over; says what runs, and the time that remains."""
         gone = time.monotonic() - self._begin
-        left = max(self._seconds * share - gone, 0.0)
-        self._on_progress(f"{what} (ends within {self._seconds * share / 60:.2g} minutes)", gone / self._seconds)
+        left = self._seconds * share - gone
+        step = self._seconds / STEPS
+        if what != self._what or left <= self._said - step:
+            self._what, self._said = what, left
+        words = f"{what}, at most {max(math.ceil(self._said / 10) * 10, 0)} seconds more"
+        self._on_progress(words, min(gone / (self._seconds * share), 1.0))
         return left <= 0
 
 
@@ -117,9 +128,12 @@ def _search(
     """Single nodes, those that add most first, and the groups that were not split further."""
     size = -(-len(numbers) // GROUPS)
     pieces = [numbers[start : start + size] for start in range(0, len(numbers), size)]
-    groups = [Group(added(piece), piece) for piece in pieces]
+    groups: list[Group] = []
+    for piece in pieces:
+        clock.is_over(SEARCHING, share)  # for its progress: fewer groups would say nothing
+        groups.append(Group(added(piece), piece))
     found: list[Group] = []
-    while groups and not clock.is_over("finding the nodes that add most error", share):
+    while groups and not clock.is_over(SEARCHING, share):
         best = max(groups)
         if len(found) >= LISTED and best.added <= sorted(found)[-LISTED].added:
             break  # groups add what their nodes add, so none of the rest belongs among the first

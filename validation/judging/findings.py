@@ -12,7 +12,8 @@ from .metrics import CaseMetrics, psnr
 from .stored import plain_json
 from .tolerances import ChosenTolerances
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+"""Of `parity.json`, see docs/validation.md; it rises when an entry goes or means something else."""
 
 
 @dataclass
@@ -74,6 +75,7 @@ class ValidationReport:
         seed: of masks and images.
         images: what it was validated on, in words.
         environment: see `environment`.
+        work: how much ran, see `Work.in_passes`.
     """
 
     bundle: Bundle
@@ -82,6 +84,7 @@ class ValidationReport:
     seed: int
     images: str
     environment: dict[str, Any]
+    work: dict[str, Any]
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     extras: dict[str, Any] = field(default_factory=dict)
     """Parts that were asked for besides: `baseline`, `drift`, `latency`; each plain values, ready for JSON."""
@@ -109,6 +112,7 @@ class ValidationReport:
                 {"name": name, "limit": value, "design": design} for name, value, design in limits.limits.loosened()
             ],
             "environment": self.environment,
+            "work": plain_json(self.work),
             "candidates": [candidate.to_dict() for candidate in self.candidates],
             **plain_json(self.extras),
         }

@@ -22,6 +22,10 @@ from .checks import Check
 SHARE = "fp16_share_of_multiply_adds"
 """What the exporter calls the share of FP16 work in an artifact's details."""
 
+BELONGS = "engine was built from this bundle's model"
+SHARE_TITLE = "share of multiply-adds in FP16"
+ROUNDED = "FP16 weights are the FP32 weights, rounded"
+
 
 def check_provenance(bundle: Bundle, artifact: Artifact, fp32_failed: bool) -> list[Check]:
     """The checks of one artifact, whose file is unaltered.
@@ -44,7 +48,7 @@ def check_provenance(bundle: Bundle, artifact: Artifact, fp32_failed: bool) -> l
 
 
 def _engine_belongs(bundle: Bundle, engine: Artifact) -> Check:
-    title = "engine was built from this bundle's model"
+    title = BELONGS
     built_from = engine.details.get("onnx_sha256")
     if built_from not in {artifact.sha256 for artifact in bundle.artifacts if artifact.kind == "onnx"}:
         reason = f"it was built from model {str(built_from)[:12]}, which is not in the bundle"
@@ -90,7 +94,7 @@ def _drops_out(node: ir.Node) -> bool:
 
 
 def _fp16_share(bundle: Bundle, artifact: Artifact, model: ir.Model) -> Check:
-    title = "share of multiply-adds in FP16"
+    title = SHARE_TITLE
     recorded = artifact.details.get(SHARE)
     if not isinstance(recorded, float | int):
         return Check(title, "not run", reason="the exporter recorded none")
@@ -104,7 +108,7 @@ def _fp16_share(bundle: Bundle, artifact: Artifact, model: ir.Model) -> Check:
 
 def _weights_are_rounded(bundle: Bundle, model: ir.Model, fp32_failed: bool) -> Check:
     """Every FP16 weight is an FP32 weight of the bundle, rounded, and perhaps times a power of two (headroom)."""
-    title = "FP16 weights are the FP32 weights, rounded"
+    title = ROUNDED
     if "fp32" not in bundle.precisions():
         return Check(title, "not run", reason="the bundle holds no FP32 model")
     if fp32_failed:

@@ -68,9 +68,10 @@ def measure_latency(
         "threads": torch.get_num_threads(),
         "weights_sha256": job.bundle.source.get("weights_sha256"), "shapes": [], "not_run": {},
     }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), contextlib.ExitStack() as stack:
         plain = _plain_export(job, Path(folder), result["not_run"])
         subjects = list(find_subjects(job.bundle, job.reference.network, device, plain))
+        stack.callback(_close_all, subjects)
         rates = measure_rates(device)
         result["rates"] = plain_json(rates)
         for number, shape in enumerate(shapes):
@@ -85,6 +86,12 @@ def measure_latency(
                     row["times_the_floor"] = row.get("compute", row["end to end"])["p50"] / floor["seconds"]
             result["shapes"].append(measured)
     return result
+
+
+def _close_all(subjects: Sequence[Subject]) -> None:
+    for subject in subjects:
+        if subject.opened is not None:
+            subject.opened.close()
 
 
 def profile_shapes(profile: Profile) -> list[Shape]:

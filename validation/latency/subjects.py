@@ -53,7 +53,7 @@ def find_subjects(bundle: Bundle, network: ImageNetwork, device: str, plain: Bun
         content = bundle.file(model)
         yield Subject(
             f"onnx {model.precision} on onnxruntime {device}", device, False,
-            lambda content=content: open_onnx(content, device, threads=threads), model.sha256,  # type: ignore[misc]
+            lambda content=content: open_onnx(content, device, threads=threads, pinned=True), model.sha256,  # type: ignore[misc]
         )  # fmt: skip
     if plain is not None:
         content = plain.file(plain.onnx("fp32"))
@@ -61,7 +61,7 @@ def find_subjects(bundle: Bundle, network: ImageNetwork, device: str, plain: Bun
             f"{PLAIN} {device}",
             device,
             True,
-            lambda: open_onnx(content, device, threads=threads),
+            lambda: open_onnx(content, device, threads=threads, pinned=True),
             plain.onnx("fp32").sha256,
         )
     for mode in torch_modes(device):

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..judging.advice import advise
 from ..judging.comparison import ComparedImage
 from ..judging.findings import CandidateReport, ValidationReport
 from ..judging.stored import PAGES
@@ -45,7 +46,8 @@ def render_pages(report: ValidationReport) -> dict[str, bytes]:
     environment.filters |= {"number": number, "milliseconds": milliseconds, "cell": _markdown_cell}
     content: dict[str, Any] = {
         "report": report, "symbols": SYMBOLS, "limits": report.tolerances, "extras": report.extras,
-        "loosened": report.tolerances.limits.loosened(), "counts": _counts(report), "magnified": MAGNIFIED,
+        "advice": advise(report), "loosened": report.tolerances.limits.loosened(), "counts": _counts(report),
+        "magnified": MAGNIFIED,
     }  # fmt: skip
     strips = {candidate.name: [_strip(image) for image in candidate.worst] for candidate in report.candidates}
     charts: dict[str, Any] = {"errors": Markup(error_chart(_shown(report))), "latency": None}

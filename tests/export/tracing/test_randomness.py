@@ -1,6 +1,8 @@
 """Noise is refused at export, with the operator, the line and what to do; what only looks random is not."""
 
+import itertools
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,12 +29,26 @@ DRAWN: dict[str, tuple[Noise, str]] = {
     "uniform_": (lambda x: x + torch.zeros_like(x).uniform_(), "uniform"),
     "randperm": (lambda x: x[:, torch.randperm(3)], "randperm"),
     "gumbel": (lambda x: F.gumbel_softmax(x, dim=1), "exponential"),
+    "alpha_dropout": (lambda x: F.alpha_dropout(x, 0.1, training=True), "dropout|bernoulli"),
+    "feature_alpha_dropout": (lambda x: F.feature_alpha_dropout(x, 0.1, training=True), "dropout|bernoulli"),
+    "multinomial": (lambda x: x * torch.multinomial(torch.ones(3), 3).view(1, 3, 1, 1), "multinomial"),
+    "poisson": (lambda x: x + torch.poisson(torch.ones_like(x)), "poisson"),
+    "random pad": (lambda x: F.pad(x, (int(torch.randint(2, (1,))), 0))[..., : x.shape[3]], "randint"),
+    "generator": (lambda x: x + torch.rand(x.shape, generator=torch.Generator().manual_seed(0)), "rand"),
     "weight zero": (lambda x: x + 0.0 * torch.randn_like(x), "randn_like"),
 }
+
+SEEDED_ONCE = np.random.default_rng(0)
+CALLS = itertools.count()
 
 OUTSIDE: dict[str, Noise] = {
     "random": lambda x: x * random.random(),
     "numpy": lambda x: x * float(np.random.rand()),
+    "a generator of NumPy's, seeded once": lambda x: x + float(SEEDED_ONCE.random()),
+    "a random pad": lambda x: x.roll(random.randrange(1, 9) + np.random.randint(9), 3),
+    "the time": lambda x: x + time.perf_counter() % 1,
+    "a count of calls": lambda x: x + next(CALLS),
+    "memory that nothing was written to": lambda x: x + torch.empty_like(x).clamp(-1e4, 1e5).nan_to_num(),
 }
 
 
@@ -68,7 +84,9 @@ def test_what_is_off_or_fixed_is_not_refused() -> None:
 
     def call() -> tuple[Tensor, ...]:
         attended = F.scaled_dot_product_attention(x, x, x)
-        return (F.dropout(attended, training=False) + nn.Dropout().eval()(x),)
+        written = torch.empty_like(x)
+        written.copy_(x)
+        return (F.dropout(attended, training=False) + nn.Dropout().eval()(x) + written + x.new_empty(1).fill_(2),)
 
     state = torch.get_rng_state()
     refuse_randomness(call)

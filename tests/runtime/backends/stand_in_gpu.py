@@ -148,6 +148,11 @@ class Event(Handle):
         self.stream: Any = None
         self.position = 0
 
+    def __sub__(self, earlier: "Event") -> float:
+        """Milliseconds between two points of a stream: one for each piece of work."""
+        assert self.stream is earlier.stream, "events of two streams"
+        return float(self.position - earlier.position)
+
     def sync(self) -> None:
         self.machine.called("Event.sync")
         if self.stream is not None:

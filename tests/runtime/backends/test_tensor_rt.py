@@ -55,6 +55,22 @@ def test_a_graph_is_captured_at_the_second_call_and_replayed(
     assert machine.calls.count("Context.execute_async_v3") == 2  # the plain run, and the captured one
 
 
+@pytest.mark.parametrize("capturable", [True, False])
+def test_parts_are_timed_of_the_graph_that_is_replayed(
+    engine_bundle: Bundle, library: Library, machine: Machine, capturable: bool
+) -> None:
+    library.capturable = capturable
+    runner = open_backend(engine_bundle)
+    parts = runner.time_parts(feed(16), 3)
+    assert parts == {"host to device": [0.002] * 3, "compute": [0.001] * 3, "device to host": [0.001] * 3}
+    timed = machine.calls[-machine.calls[::-1].index("cuStreamEndCapture") :] if capturable else machine.calls
+    assert timed.count("cuGraphLaunch") == (4 if capturable else 0)
+    assert timed.count("Context.execute_async_v3") == (0 if capturable else 5)  # nothing is captured while time runs
+    check(runner, 16, 0)
+    runner.close()
+    assert machine.left_open() == []
+
+
 @pytest.mark.parametrize("step", ["cuStreamBeginCapture", "cuStreamEndCapture", "cuGraphInstantiate", "invalidated"])
 def test_a_failed_capture_costs_speed_and_is_said_once(
     engine_bundle: Bundle, library: Library, machine: Machine, step: str, caplog: pytest.LogCaptureFixture
