@@ -5,6 +5,7 @@ Images are written straight into pinned memory, and read from it once.
 """
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -179,14 +180,21 @@ class TensorRTBackend:
                 for _ in range(2):  # the plain run, and the one at which the graph is captured
                     self._execute(slot)
                 for _ in range(rounds):
-                    marks = [self._compute.record(options=timed)]
-                    for part in parts:
-                        part(slot, self._compute)
-                        marks.append(self._compute.record(options=timed))
-                    self._compute.sync()
-                    for name, start, end in zip(seconds, marks, marks[1:], strict=False):
-                        seconds[name].append((end - start) / 1000)  # events are in milliseconds
+                    for name, taken in zip(seconds, self._time_once(parts, slot, timed), strict=True):
+                        seconds[name].append(taken)
         return seconds
+
+    def _time_once(self, parts: tuple[Copy, ...], slot: Slot, timed: Any) -> list[float]:
+        """Seconds of each part of one run on the compute stream."""
+        with contextlib.ExitStack() as stack:
+            marks = [self._compute.record(options=timed)]
+            for part in parts:
+                part(slot, self._compute)
+                marks.append(self._compute.record(options=timed))
+            for mark in marks:
+                stack.callback(mark.close)
+            self._compute.sync()
+            return [(end - start) / 1000 for start, end in itertools.pairwise(marks)]  # from milliseconds
 
     def close(self) -> None:
         """As `Backend.close`; stores the runtime cache of TensorRT-RTX.

@@ -52,13 +52,16 @@ def test_a_good_bundle_passes(shared_bundle: Bundle, checkpoint: Path, tmp_path:
 
 
 def test_a_good_bundle_takes_at_most_120_forward_passes(bundle: Bundle) -> None:
-    """And neither FP64 nor perturbed weights: they are asked for where a candidate needs an excuse."""
+    """Perturbed weights and FP64 are asked for only where a candidate needs an excuse, and a repetition with them."""
     work = validate(bundle.path).work
     assert (work["height"], work["width"]) == (64, 64)
-    assert work["passes"] == {
-        "PyTorch fp32": 22, FP32: 22, STRICT: 22, FP16: 6, "PyTorch fp16, for comparison": 3,
+    passes = work["passes"]
+    excused = passes.pop("PyTorch fp32, weights perturbed", 0)
+    assert excused < 21
+    assert passes == {
+        "PyTorch fp32": 22 + excused, FP32: 22, STRICT: 22, FP16: 6, "PyTorch fp16, for comparison": 3,
     }  # fmt: skip
-    assert work["total"] == 75
+    assert work["total"] == 75 + 2 * excused <= 120
     rewrite(bundle, "fp32", scale_a_weight(1.02))
     more = validate(bundle.path, quick=True).work["passes"]
     assert more["PyTorch fp64"] == 4  # then it is known that it fails
