@@ -61,7 +61,7 @@ class WatchDraws(EagerMode):
             raise NetworkError(f"the network draws random numbers: {self.found}: {consequence}; {ADVICE}")
 
 
-class FillUnwritten(EagerMode):
+class FillUnwritten(EagerMode):  # type: ignore[no-untyped-call]
     """While active, memory that nothing was written to holds `GARBAGE`."""
 
     def __torch_dispatch__(

@@ -49,7 +49,8 @@ class InDouble(EagerMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         args, kwargs = tree_map(_in_double, (args, kwargs or {}))
         if func is torch.ops.aten.convolution.default and is_plain(*args):
-            return convolve(*args[:6], args[8])
+            image, weight, bias, stride, padding, dilation, _, _, groups = args
+            return convolve(image, weight, bias, stride, padding, dilation, groups)
         return func(*args, **kwargs)
 
 
