@@ -54,7 +54,7 @@ def check_options(interface: Interface, options: ExportOptions) -> None:
         if wrong:
             below, above = wrong[0] // multiple * multiple, -(-wrong[0] // multiple) * multiple
             near = f"{below} or {above}" if below else f"{above}"
-            raise UsageError(f"{name} {wrong[0]} is no multiple of {multiple}, which this network needs; use {near}")
+            raise UsageError(f"{name} {wrong[0]} is not a multiple of {multiple}, which this network needs; use {near}")
     _check_order("batch", profile.batch)
     if not options.precisions or set(options.precisions) - {"fp32", "fp16"}:
         raise UsageError(f"--precision is fp32, fp16 or fp32,fp16, not {','.join(options.precisions) or 'empty'}")

@@ -108,19 +108,19 @@ def parse_arguments(text: str | None) -> dict[str, Any]:
     """The value of `--network-args`.
 
     Raises:
-        UsageError: if it is no JSON object.
+        UsageError: if it is not a JSON object.
     """
     try:
         arguments = json.loads(text, parse_constant=_refuse_constant) if text else {}
     except ValueError as error:
-        raise UsageError(f"--network-args is no JSON: {error}") from None
+        raise UsageError(f"--network-args is not JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise UsageError('--network-args must be a JSON object such as {"width": 32}')
     return arguments
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def find_again(

@@ -25,10 +25,10 @@ def check_directory(output: Path) -> None:
     """Refuse a directory that cannot become a bundle, before any work.
 
     Raises:
-        BundleError: if it is a file, or holds other files and is no bundle.
+        BundleError: if it is a file, or holds other files and is not a bundle.
     """
     if bundles.holds_foreign_files(output) and not (output / bundles.DOCUMENT).exists():
-        raise BundleError(f"{output}: holds other files and is no bundle; choose an empty or a new directory")
+        raise BundleError(f"{output}: holds other files and is not a bundle; choose an empty or a new directory")
     if output.exists() and not output.is_dir():
         raise BundleError(f"{output}: is a file; a bundle is a directory")
 

@@ -221,7 +221,7 @@ def _decode(
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: is no image of a known format ({', '.join(FORMATS)})") from None
+        raise ImageError(f"{name}: is not an image of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:  # damaged files raise nearly anything in Pillow's decoders
         raise ImageError(f"{name}: is damaged or unreadable: {error}") from None
     upright.info["inpaintrt_lossy"] = lossy

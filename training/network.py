@@ -31,7 +31,7 @@ def make_network(config: TrainingConfig) -> tuple[Network, Interface]:
     """The network that a run begins with, and how it is called.
 
     Raises:
-        UsageError: if the network does not take the arguments, a stage's crop is no multiple of its sizes, or
+        UsageError: if the network does not take the arguments, a stage's crop is not a multiple of its sizes, or
             `start_from` cannot be trained or holds another network than `network`.
     """
     if config.start_from is not None:

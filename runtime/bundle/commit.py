@@ -175,7 +175,7 @@ def _left_by_dead_process(temporary: Path) -> bool:
 
 
 def holds_foreign_files(directory: Path) -> bool:
-    """Whether a directory that is no bundle holds anything that this module did not put there."""
+    """Whether a directory that is not a bundle holds anything that this module did not put there."""
     ours = (DOCUMENT, LOCK, ENGINES, REPORTS, FIXED_MASK)
     return directory.is_dir() and any(
         entry.name not in ours and not entry.name.startswith((".partial-", "model.")) for entry in directory.iterdir()

@@ -36,7 +36,7 @@ class Bundle:
         try:
             content = document.read_bytes()
         except FileNotFoundError:
-            raise BundleError(f"{path}: is no bundle, it holds no {DOCUMENT}; export-onnx makes one") from None
+            raise BundleError(f"{path}: is not a bundle, it holds no {DOCUMENT}; export-onnx makes one") from None
         except OSError as error:
             raise BundleError(f"{document}: cannot be read: {error.strerror}") from None
         read = parse_document(path, content)

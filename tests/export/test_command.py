@@ -82,9 +82,9 @@ def test_bad_checkpoints(tmp_path: Path) -> None:
         (("--network", "json:nothing"), "json has no callable 'nothing'"),
         (("--network", "json:dumps"), "json:dumps failed: TypeError"),
         (("--network", "builtins:dict"), "returned a dict, expected a torch.nn.Module"),
-        (("--network", "json:loads", "--network-args", "{"), "--network-args is no JSON"),
+        (("--network", "json:loads", "--network-args", "{"), "--network-args is not JSON"),
         (("--network", "json:loads", "--network-args", "[]"), "must be a JSON object"),
-        (("--network", "json:loads", "--network-args", '{"a": NaN}'), "NaN is no JSON number"),
+        (("--network", "json:loads", "--network-args", '{"a": NaN}'), "NaN is not a JSON number"),
         (("--network-args", "{}", "x.pth"), "--network-args needs --network"),
         (("x.pth", "--size", "512by512"), "--size 512by512: expected HEIGHTxWIDTH"),
         (("x.pth", "--size", "64", "--dynamic", "1,2,3"), "exclude each other"),
@@ -99,7 +99,7 @@ def test_bad_options_of_export(tmp_path: Path, arguments: tuple[str, ...], reaso
 
 
 def test_sizes_that_are_no_multiple(checkpoint: Path, tmp_path: Path) -> None:
-    assert "height 100 is no multiple of 8, which this network needs; use 96 or 104" in refused(
+    assert "height 100 is not a multiple of 8, which this network needs; use 96 or 104" in refused(
         "export-onnx", checkpoint, "-o", tmp_path / "b", "--size", "100x64"
     )
     assert "mean and std belong together" in refused("export-onnx", checkpoint, "-o", tmp_path / "b", "--mean", "0,0,0")

@@ -13,8 +13,8 @@ from inpaintrt.runtime.errors import UsageError
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"size": (60, 64)}, "height 60 is no multiple of 8, which this network needs; use 56 or 64"),
-        ({"size": (64, 4)}, "width 4 is no multiple of 8, which this network needs; use 8"),
+        ({"size": (60, 64)}, "height 60 is not a multiple of 8, which this network needs; use 56 or 64"),
+        ({"size": (64, 4)}, "width 4 is not a multiple of 8, which this network needs; use 8"),
         ({"dynamic": (64, 32, 96)}, "height 64,32,96: expected 1 <= smallest <= best <= largest"),
         ({"batch": 0}, "batch 0,0,0"),
         ({"io": "Image"}, "io is image or tensor, not 'Image'"),

@@ -11,7 +11,7 @@ from inpaintrt.runtime.errors import BundleError
 
 def test_a_directory_with_other_files_is_left_alone(network: PConvUNet, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(BundleError, match="holds other files and is no bundle"):
+    with pytest.raises(BundleError, match="holds other files and is not a bundle"):
         export_onnx(network, tmp_path, interface=network.interface(), size=(16, 16))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

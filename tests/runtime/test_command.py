@@ -28,8 +28,8 @@ def images(tmp_path: Path) -> Path:
     [
         ("none.png", "mask.png", "out.png", "none.png: no such file or folder"),
         ("image.png", "none.png", "out.png", "none.png: no such file or folder"),
-        ("text.png", "mask.png", "out.png", "is no image"),
-        ("image.png", "text.png", "out.png", "is no image"),
+        ("text.png", "mask.png", "out.png", "is not an image"),
+        ("image.png", "text.png", "out.png", "is not an image"),
         ("image.png", "small.png", "out.png", "is 10x10, but"),
         ("image.png", "mask.png", "out.gif", "cannot write an image with suffix '.gif'"),
         ("image.png", "mask.png", "image.png", "would replace an input"),
@@ -58,7 +58,7 @@ def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "images" / "a.jpg").write_text("no image")
     (tmp_path / "out" / "b.png").unlink()
     done = run(*arguments, "-o", tmp_path / "out", "--device", "cpu", "--json", code=1)
-    assert "a.jpg: is no image of a known format" in done.stderr
+    assert "a.jpg: is not an image of a known format" in done.stderr
     assert done.stderr.endswith("1 of 2 images could not be filled\n")
     found = json.loads(done.stdout)
     assert [Path(each["image"]).name for each in found["pictures"]] == ["b.jpg"]

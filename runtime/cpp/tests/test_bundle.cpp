@@ -122,7 +122,7 @@ TEST_F(Loader, ReadsTheSizeOfAFixedMask) {
     for (detail::Artifact& artifact : wrong.artifacts) {
         if (artifact.kind == "onnx") artifact.kind = "mask";  // whose content is no image
     }
-    expect_error(ErrorCode::Bundle, "is no PNG", [&] { wrong.fixed_size(); });
+    expect_error(ErrorCode::Bundle, "is not a PNG", [&] { wrong.fixed_size(); });
     for (const char* path : {"fixed_mask.png", "fixed_mask.0123456789ab.png"}) {
         expect_accepted_mask_path(path, true);
     }

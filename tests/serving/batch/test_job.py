@@ -86,7 +86,7 @@ def test_columns_may_hold_files_or_arrays(dynamic_bundle: Bundle) -> None:
         assert (pixels(row["filled"]) == expected).all()
         assert (row["error"], set(row)) == ("", {"id", "filled", "hole_ratio", "backend", "seconds", "error"})
     assert (wrong["filled"], wrong["id"]) == (b"", 3)
-    assert "is no image of a known format" in wrong["error"]
+    assert "is not an image of a known format" in wrong["error"]
 
 
 def row(name: str, error: str = "") -> dict[str, Any]:

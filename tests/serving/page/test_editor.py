@@ -162,7 +162,7 @@ def test_an_image_is_dropped_or_pasted(
     mask = visitor.painted()
     assert visitor.fill() == "Filled."
     assert (pixels(visitor.download()) == inpaint(image, mask)).all()
-    assert visitor.hand_over(b"<svg/>", "vector.svg", way).startswith("vector.svg: is no image of a known format")
+    assert visitor.hand_over(b"<svg/>", "vector.svg", way).startswith("vector.svg: is not an image of a known format")
 
 
 def test_bad_files_are_said_in_words_and_the_page_goes_on(visit: Visit, address: str, image: np.ndarray) -> None:

@@ -146,7 +146,7 @@ def wrong_requests() -> dict[str, tuple[dict[str, np.ndarray], str]]:
         "empty image": ({"image": image[:, :0], "mask": mask[:, :0]}, "not empty"),
         "no file": (
             {"image_file": np.array([[b"GIF89a"]], dtype=object), "mask": mask},
-            "is no image of a known format",
+            "is not an image of a known format",
         ),
         "large batch": ({"image": np.repeat(image, 99, 0), "mask": np.repeat(mask, 99, 0)}, "batch-size must be <= 3"),
         "both": (good | files(image, mask), "holds both image and image_file"),

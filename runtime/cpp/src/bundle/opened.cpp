@@ -28,7 +28,7 @@ Size png_size(const std::vector<std::uint8_t>& png, const std::string& name) {
     constexpr std::size_t at_width = 16;
     constexpr std::size_t at_height = 20;
     if (png.size() < at_height + 4 || !std::equal(signature.begin(), signature.end(), png.begin())) {
-        fail(name + ": is no PNG; export it again");
+        fail(name + ": is not a PNG; export it again");
     }
     const auto number = [&](std::size_t at) {
         return std::accumulate(&png[at], &png[at] + 4, std::size_t{0},
@@ -44,7 +44,7 @@ std::vector<std::uint8_t> read_document(const fs::path& bundle) {
              (file_exists(bundle) ? "is a file; a bundle is a directory" : "no such bundle; export-onnx makes one"));
     }
     if (!file_exists(document)) {
-        fail(text(bundle) + ": is no bundle, it holds no " + document_name + "; export-onnx makes one");
+        fail(text(bundle) + ": is not a bundle, it holds no " + document_name + "; export-onnx makes one");
     }
     InputFile file(document);
     if (file.size() > largest_document) fail(text(document) + ": is too large for a bundle's document; export it again");
