@@ -17,7 +17,18 @@ from typing import Any
 import torch
 from torch import nn
 
-MISSING = ("easydict", "icecream", "kornia", "matplotlib", "pytorch_lightning", "skimage", "timm", "torchvision", "cv2")
+MISSING = (
+    "dill",
+    "easydict",
+    "icecream",
+    "kornia",
+    "matplotlib",
+    "pytorch_lightning",
+    "skimage",
+    "timm",
+    "torchvision",
+    "cv2",
+)
 """Packages that some repositories import and whose networks, in evaluation mode, do without."""
 
 GIVEN = {

@@ -91,7 +91,7 @@ def mi_gan() -> nn.Module:
 def co_mod_gan() -> nn.Module:
     """With one draw of its noise for ever, as deployments have it."""
     zoo = "lib.model_zoo.comodgan"
-    slope = named("lib.model_zoo.stylegan", "lrelu_agc")(alpha=0.2, gain="sqrt_2", clamp=256)
+    slope = named("lib.model_zoo.common.utils", "lrelu_agc")(alpha=0.2, gain="sqrt_2", clamp=256)
     common = {"resolution": 256, "ch_max": 512, "resample_filter": [1, 3, 3, 1], "activation": slope}
     encoder = named(zoo, "Encoder")(
         **common, ic_n=4, oc_n=1024, ch_base=32768, use_fp16_before_res=None, mbstd_group_size=0, mbstd_c_n=0,
@@ -101,7 +101,7 @@ def co_mod_gan() -> nn.Module:
         **common, w_dim=512, w0_dim=1024, rgb_n=3, ch_base=16384, use_fp16_after_res=None
     )
     mapping = named(zoo, "Mapping")(
-        z_dim=512, c_dim=None, w_dim=512, num_ws=14, num_layers=8, embed_dim=None, layer_dim=None,
+        z_dim=512, c_dim=0, w_dim=512, num_ws=14, num_layers=8, embed_features=None, layer_features=None,
         activation=slope, lr_multiplier=0.01, w_avg_beta=0.995,
     )  # fmt: skip
     network = named(zoo, "Generator")(mapping, encoder, synthesis)

@@ -100,7 +100,7 @@ def check_device(device: str) -> None:
         )
 
 
-def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = True) -> Any:
+def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = True, in_order: bool = False) -> Any:
     """An ONNX Runtime session on a device, quiet, and never silently on another one.
 
     Args:
@@ -108,6 +108,7 @@ def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = T
         device: `cpu`, `cuda` or `cuda:N`.
         threads: for one operator on the CPU, at most as many as there are CPUs; 0 leaves it to ONNX Runtime.
         optimise: False to run the graph exactly as it is.
+        in_order: run nodes in the order of the file, as without optimisation: then what is read once is freed at once.
 
     Raises:
         BackendError: if the device cannot be used. A model that does not load raises ONNX Runtime's own exception.
@@ -120,6 +121,7 @@ def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = T
     options.log_severity_level = 3
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if in_order or not optimise:
         # In the order of the file; in its own order ONNX Runtime keeps what is read once, at the end, all the while.
         options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     kind, _, number = device.partition(":")

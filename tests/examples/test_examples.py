@@ -42,6 +42,32 @@ def test_own_network_is_exported_and_passes(tmp_path: Path) -> None:
     assert set(Bundle.open(tmp_path / "bundle").precisions()) == {"fp32", "fp16"}
 
 
+STAND_IN = """
+import torch
+
+class Generator(torch.nn.Module):
+    def __init__(self, resolution):
+        super().__init__()
+        self.mix = torch.nn.Conv2d(4, 3, 3, padding=1)
+        self.register_buffer("noise", torch.zeros(resolution, resolution))
+
+    def forward(self, x):
+        return torch.tanh(self.mix(x) + self.noise)
+"""
+"""What MI-GAN's code has in the place where the example looks for it, with another network inside."""
+
+
+def test_mi_gan_is_exported_from_the_code_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "code/lib/model_zoo").mkdir(parents=True)
+    (tmp_path / "code/lib/model_zoo/migan_inference.py").write_text(STAND_IN)
+    assert "model.fp16.onnx" in run("mi_gan.py", tmp_path / "code", tmp_path / "bundle", "", 64)
+    with Inpainter(tmp_path / "bundle") as inpaint:
+        image, hole = random_picture(64, 64)
+        filled = inpaint(image, hole)
+    assert (filled[~hole] == image[~hole]).all()
+    assert (filled[hole] != image[hole]).any()
+
+
 def test_python_runtime_fills_what_the_library_fills(shared_bundle: Bundle, tmp_path: Path) -> None:
     image, mask = save_pair(tmp_path, 64, 64)
     output = tmp_path / "filled.png"

@@ -27,7 +27,9 @@ def multiply_adds(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> dict
 
 
 def with_sizes(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> ir.Model:
-    """A copy of `model` with inputs of these shapes, and the shapes of all values that follow from them."""
+    """`model` with inputs of these shapes, and the shapes of all values that follow; a copy if they change."""
+    if _has_sizes(model, sizes):
+        return model
     model = model.clone()
     for value in model.graph.inputs:
         value.shape = ir.Shape(sizes[str(value.name)])
@@ -43,6 +45,14 @@ def with_sizes(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> ir.Mode
         if left == 0 or left >= unknown:
             return model
         unknown = left
+
+
+def _has_sizes(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether the inputs have these shapes already, and all other shapes are numbers."""
+    if any(value.shape is None or tuple(value.shape) != tuple(sizes[str(value.name)]) for value in model.graph.inputs):
+        return False
+    values = [value for node in model.graph for value in node.outputs]
+    return all(value.shape is not None and all(isinstance(size, int) for size in value.shape) for value in values)
 
 
 def fp16_share(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> float:

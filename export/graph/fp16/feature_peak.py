@@ -53,7 +53,7 @@ def feature_peaks(
         hole: the fixed mask [1,1,H,W], 1 = hole, of a model without a `mask`.
     """
     probed, bounds, in_fp32 = _with_peaks(model)
-    session = open_session(ir.to_proto(probed).SerializeToString(), "cpu")
+    session = open_session(ir.to_proto(probed).SerializeToString(), "cpu", in_order=True)
     names = [value.name for value in session.get_inputs()]
     peaks = dict.fromkeys((name for name, below in bounds.items() if below is None), 0.0)
     for probe in _probes(interface, shape, hole):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inpaintrt.export.graph.fp16.convert import convert_to_fp16
+from inpaintrt.export.graph.fp16.convert import RANGE_MARGIN, convert_to_fp16
 from inpaintrt.export.graph.fp16.feature_peak import feature_peaks
 from inpaintrt.export.interface import Interface
 from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
@@ -29,7 +29,7 @@ class Swelling(nn.Module):
 def test_what_swells_stays_fp32_and_is_named() -> None:
     model = traced(Swelling(1e3))
     peaks = feature_peaks(model, Interface(), SHAPES["image"])
-    swollen = {name for name, peak in peaks.values.items() if peak > 65504 / 16}
+    swollen = {name for name, peak in peaks.values.items() if peak > 65504 / RANGE_MARGIN}
     assert swollen
     assert max(peaks.values[name] for name in swollen) == peaks.largest
     half, report = convert_to_fp16(model, peaks=peaks.values)
