@@ -2,17 +2,20 @@
 
 ::
 
-    python -m benchmarks.plan [--network unet,deepfill,lama] [--size 256,512,1024] [--batch 1,8] [--target sm86,sm89]
+    python -m benchmarks.plan [--network unet,deepfill,lama] [--size 512,256,1024] [--batch 1,8] [--target sm89,sm86]
 
 The U-Net has channel-wide masks in the layout of naoto0804's checkpoints, with seven levels as there; DeepFillv2 is in
 the layout of nipponjo's; LaMa is the published generator. Weights are random: plans do not depend on them. All take and
 give the network's own tensors (`--io tensor`). "Plain" is `torch.onnx.export`; in plain FP16 every node is FP16, as
 `network.half()` has it. Each entry is written as soon as it is there, into `benchmarks/results/plan.json` and the table
-of `docs/benchmarks.md`; a build that fails is an entry with its reason. All of it takes hours.
+of `docs/benchmarks.md`, and is not made again without `--again`: a run that was stopped goes on where it was. A build
+that fails is an entry with its reason. The first of each list comes first. All of it takes hours, nearly all for the
+exports, and large images in large batches take tens of gigabytes.
 """
 
 import json
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +37,12 @@ from inpaintrt.runtime.errors import InpaintrtError
 BACKEND = "tensorrt-rtx"
 LEVELS = 7
 """Of the U-Net, as in naoto0804's checkpoints."""
+
+NETWORKS, SIZES, BATCHES, TARGETS = ("unet", "deepfill", "lama"), (512, 256, 1024), (1, 8), ("sm89", "sm86", "sm120")
+"""What all of it is, in the order of a run."""
+
+FORMS = ("plain FP32", "plain FP16", "ours FP16")
+NAMES = ("network", "size", "batch", "target", "form")
 
 PATH = RESULTS / "plan.json"
 TABLE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -105,11 +114,11 @@ def table(entries: list[dict[str, Any]]) -> str:
         "| network | size | batch | target | plain FP32 | plain FP16 | ours FP16 |",
         "|---|---|---|---|---|---|---|",
     ]
-    places = {(e["network"], e["size"], e["batch"], e["target"]) for e in entries}
-    for place in sorted(places, key=lambda place: (place[0], place[3], place[1], place[2])):
-        found = {e["form"]: e for e in entries if (e["network"], e["size"], e["batch"], e["target"]) == place}
-        cells = [_cell(found.get(form)) for form in ("plain FP32", "plain FP16", "ours FP16")]
-        lines.append("| " + " | ".join([*map(str, place), *cells]) + " |")
+    found = {tuple(entry[name] for name in NAMES): entry for entry in entries}
+    for place in product(NETWORKS, BATCHES, sorted(SIZES), TARGETS):
+        network, batch, size, target = place
+        cells = [_cell(found.get((network, size, batch, target, form))) for form in FORMS]
+        lines.append(f"| {network} | {size} | {batch} | {target} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -131,26 +140,27 @@ def store(entries: list[dict[str, Any]]) -> None:
 
 
 def main(
-    network: Annotated[str, typer.Option(help="unet, deepfill, lama.")] = "unet,deepfill,lama",
-    size: Annotated[str, typer.Option(help="Heights and widths in pixels.")] = "256,512,1024",
-    batch: Annotated[str, typer.Option(help="Images at once.")] = "1,8",
-    target: Annotated[str, typer.Option(help="Compute capabilities.")] = "sm86,sm89,sm120",
+    network: Annotated[str, typer.Option(help="unet, deepfill, lama.")] = ",".join(NETWORKS),
+    size: Annotated[str, typer.Option(help="Heights and widths in pixels.")] = ",".join(map(str, SIZES)),
+    batch: Annotated[str, typer.Option(help="Images at once.")] = ",".join(map(str, BATCHES)),
+    target: Annotated[str, typer.Option(help="Compute capabilities.")] = ",".join(TARGETS),
+    again: Annotated[bool, typer.Option("--again", help="Make entries that are there already again.")] = False,
 ) -> None:
     """Build each form and keep the totals of its plan."""
-    names = ("network", "size", "batch", "target", "form")
     found = json.loads(PATH.read_text()) if PATH.exists() else []
-    known = {tuple(entry[name] for name in names): entry for entry in found}
-    for name in network.split(","):
-        for pixels in map(int, size.split(",")):
-            for images in map(int, batch.split(",")):
-                with tempfile.TemporaryDirectory() as folder:
-                    models = exports(name, pixels, images, Path(folder))
-                    for gpu in target.split(","):
-                        for form, (bundle, model) in models.items():
-                            key = (name, pixels, images, gpu, form)
-                            known[key] = dict(zip(names, key, strict=True)) | measure(bundle, model, gpu)
-                            print(*key, _cell(known[key]), flush=True)  # noqa: T201 - for people to read
-                            store(list(known.values()))
+    known = {tuple(entry[name] for name in NAMES): entry for entry in found}
+    for each in product(batch.split(","), size.split(","), network.split(",")):
+        images, pixels, name = int(each[0]), int(each[1]), each[2]
+        keys = [(name, pixels, images, gpu, form) for gpu in target.split(",") for form in FORMS]
+        missing = [key for key in keys if again or key not in known]
+        if not missing:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            models = exports(name, pixels, images, Path(folder))
+            for key in missing:
+                known[key] = dict(zip(NAMES, key, strict=True)) | measure(*models[key[-1]], key[-2])
+                print(*key, _cell(known[key]), flush=True)  # noqa: T201 - for people to read
+                store(list(known.values()))
 
 
 if __name__ == "__main__":

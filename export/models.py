@@ -27,6 +27,8 @@ from .tracing.trace import Trace, trace
 
 Shapes = dict[str, tuple[int, ...]]
 
+DTYPES: dict[Precision, ir.DataType] = {"fp32": ir.DataType.FLOAT, "fp16": ir.DataType.FLOAT16}
+
 
 def make_models(source: Source, options: ExportOptions) -> tuple[dict[Precision, ir.Model], ExportReport]:
     """The models of a network in evaluation mode, one for each precision, and what was done to get them.
@@ -52,13 +54,13 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[Precision,
     for precision in options.precisions:
         converted = model
         if options.optimize:
-            converted, folded = pipeline.fold(model, precision)
+            converted, folded = pipeline.fold(model, precision, shapes)
             report.passes += [] if models else [folded]  # the same for both
         if precision == "fp16":
             converted = _to_fp16(converted, source.interface, options, shapes, hole, report)
         report.costs[precision] = measure_cost(converted, shapes)
         if options.io == "image":
-            converted = pipeline.add_image_io(converted, source.interface, hole)
+            converted = pipeline.add_image_io(converted, source.interface, hole, DTYPES[precision])
         models[precision] = converted
     if options.explain:
         report.layers = _explain(trace_to_explain, report)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from inpaintrt.runtime.bundle import Precision
 
 from ..interface import Interface
-from .analysis.multiply_adds import fp16_share
+from .analysis.multiply_adds import fp16_share, with_sizes
 from .cleanup.centre_normalisation import centre_normalisations
 from .cleanup.clean_up import clean_up
 from .fp16.convert import Fp16Report, convert_to_fp16
@@ -36,6 +36,7 @@ from .passes.fold_gains import fold_gains
 from .passes.fold_upsampling import Kernels, fold_upsampling
 from .passes.fourier_as_matrices import fourier_as_matrices
 from .passes.image_io import add_image_io
+from .passes.narrow_mask_sums import narrow_mask_sums
 from .passes.normalise_mask_ratio import normalise_mask_ratio
 from .passes.patches_as_products import patches_as_products
 from .passes.separate_parallel_convs import separate_parallel_convs
@@ -64,6 +65,7 @@ for an upsampling in front of a convolution.
 
 SHAPING_FOR_GPUS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
     separate_parallel_convs,
+    narrow_mask_sums,
     shift_mask_sums,
 )
 """Exact passes over the FP16 graph: forms that a GPU's compiler fuses better, by its kernel plans."""
@@ -97,10 +99,27 @@ def optimise(traced: ir.Model) -> Optimised:
     return Optimised(clean_up(model), cleaned, passes)
 
 
-def fold(model: ir.Model, precision: Precision) -> tuple[ir.Model, PassReport]:
-    """What depends on the precision of the graph: upsampling folded into convolutions, and accurate normalisations."""
-    folded, report = fold_upsampling(model, KERNELS[precision])
+def fold(model: ir.Model, precision: Precision, shapes: dict[str, tuple[int, ...]]) -> tuple[ir.Model, PassReport]:
+    """What depends on the precision of the graph: upsampling folded into convolutions, and accurate normalisations.
+
+    Args:
+        model: optimised.
+        precision: of the graph it becomes.
+        shapes: of its inputs, [N,C,H,W] each.
+    """
+    folded, report = fold_upsampling(model, KERNELS[precision], _result_shapes(model, shapes, precision))
     return (centre_normalisations(folded) if precision == "fp32" else folded), report
+
+
+def _result_shapes(
+    model: ir.Model, shapes: dict[str, tuple[int, ...]], precision: Precision
+) -> dict[str, tuple[int, ...]]:
+    """The static shapes of convolutions' results, which only the FP16 graph is shaped by."""
+    if precision != "fp16":
+        return {}
+    values = [node.outputs[0] for node in with_sizes(model, shapes).graph if node.op_type == "Conv"]
+    known = {str(value.name): value.shape for value in values if value.shape is not None and value.shape.is_static()}
+    return {name: tuple(map(int, shape)) for name, shape in known.items()}
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ B_p+x+y, so that where four pasted patches overlap::
 What is left are sums along diagonals of the scores and of the weights. Every image of a batch has a mask of its own.
 
 Memory and cost grow with the square of the number of places, which is H*W/64 for an image of H x W: at 512x512 the
-scores are 64 MiB for each image, at 1024x1024 1 GiB. Of these the layer holds a part at once, in each of several
-copies, as it works on a quarter or an eighth of the places q at a time.
+scores are 64 MiB for each image, at 1024x1024 1 GiB. Of images larger than 512x512 the layer holds a part at once, in
+each of several copies, as it works on an eighth of the places q at a time. Up to 512x512 one part is as fast, takes no
+more memory, and a GPU moves less for it (`docs/kernel-plan.md`).
 """
 
 import contextlib
@@ -44,9 +45,9 @@ Invalid = Literal["zero", "excluded"]
 """What patches with a hole do: take part in the softmax with score 0 and count as 0 after it, or take no part."""
 
 FEW_PLACES = 4096
-"""Those of an image of 512x512, of whose scores a quarter is not too much."""
+"""Those of an image of 512x512, whose scores are not too much at once."""
 
-FEW_PARTS, MANY_PARTS = 4, 8
+MANY_PARTS = 8
 
 PIXELS = 8
 """Pixels along a side of the image for each place: features are a quarter of its size, and places half of that."""
@@ -65,7 +66,7 @@ class ContextualAttention(nn.Module):
         count_overlap: whether the four sides of the image, where fewer pasted patches overlap, are divided by their
             number, or like the rest by 4.
         softmax_scale: factor on scores.
-        parts: how many groups the places q are treated in, one after the other, which bounds the memory; None for 4,
+        parts: how many groups the places q are treated in, one after the other, which bounds the memory; None for 1,
             and for 8 where there are more places than `FEW_PLACES`. In a trace for sizes that are not fixed,
             `parts_for_sizes` says which.
     """
@@ -110,7 +111,7 @@ class ContextualAttention(nn.Module):
             size = last - first
             weights = self._weights(scores.part(part, parts), valid).reshape(count, size, columns, rows, columns)
             # Sizes are given and not inferred, which takes PyTorch's trace very long where they are not fixed.
-            weights = weights_of_blocks(weights).reshape(count, (size + 1) * (columns + 1), (rows + 1) * (columns + 1))
+            weights = weights_of_blocks(weights).reshape(count, (size + 1) * (columns + 1), (rows + 1) * (columns + 2))
             pasted.append(torch.matmul(weights, values).reshape(count, size + 1, columns + 1, 4 * channels))
         joined = join_parts(pasted).reshape(count, rows + 1, columns + 1, 2, 2, channels)
         result = joined.permute(0, 5, 1, 3, 2, 4).reshape(count, channels, 2 * rows + 2, 2 * columns + 2)
@@ -124,7 +125,7 @@ class ContextualAttention(nn.Module):
             return self.parts
         # In a trace for sizes that are not fixed, they are no integers, and more parts would ask for more rows.
         fixed = isinstance(rows, int) and isinstance(columns, int)
-        return parts_for_places(rows * columns) if fixed else FEW_PARTS
+        return parts_for_places(rows * columns) if fixed else MANY_PARTS
 
     def _shrink(self, value: Tensor, factor: int) -> Tensor:
         if self.resize == "nearest":
@@ -146,7 +147,7 @@ class ContextualAttention(nn.Module):
 
 def parts_for_places(places: int) -> int:
     """How many parts bound the memory of so many places."""
-    return MANY_PARTS if places > FEW_PLACES else FEW_PARTS
+    return MANY_PARTS if places > FEW_PLACES else 1
 
 
 @contextlib.contextmanager
@@ -174,19 +175,21 @@ def _overlap(size: int, like: Tensor) -> Tensor:
 
 
 def split_into_blocks(features: Tensor) -> Tensor:
-    """Blocks of 2x2, the first beginning a place outside the image, zero there: [N,C,2h,2w] to [N,(h+1)*(w+1),4C].
+    """Blocks of 2x2, the first beginning a place outside the image, zero there: [N,C,2h,2w] to [N,(h+1)*(w+2),4C].
 
-    Those at (y, x), (y, x+1), (y+1, x) and (y+1, x+1) make the 4x4 patch of the place (y, x) of half the size.
+    A column of zeros more than patches reach makes their number even where h and w are: TensorRT for RTX copies both
+    operands of a product over an odd number. Those at (y, x), (y, x+1), (y+1, x) and (y+1, x+1) make the 4x4 patch of
+    the place (y, x) of half the size.
     """
     count, channels, height, width = features.shape
     rows, columns = height // 2, width // 2
-    padded = F.pad(features, (1, 1, 1, 1)).reshape(count, channels, rows + 1, 2, columns + 1, 2)
-    return padded.permute(0, 2, 4, 3, 5, 1).reshape(count, (rows + 1) * (columns + 1), 4 * channels)
+    padded = F.pad(features, (1, 3, 1, 1)).reshape(count, channels, rows + 1, 2, columns + 2, 2)
+    return padded.permute(0, 2, 4, 3, 5, 1).reshape(count, (rows + 1) * (columns + 2), 4 * channels)
 
 
 def weights_of_blocks(weights: Tensor) -> Tensor:
-    """From weights of 4x4 patches [N,rows,w,h,w] to those of blocks of 2x2, [N,rows+1,w+1,h+1,w+1]."""
-    weights = F.pad(weights, (0, 1, 0, 0, 0, 1)) + F.pad(weights, (1, 0, 0, 0, 1, 0))
+    """From weights of 4x4 patches [N,rows,w,h,w] to those of blocks of 2x2, [N,rows+1,w+1,h+1,w+2]; the last are 0."""
+    weights = F.pad(weights, (0, 2, 0, 0, 0, 1)) + F.pad(weights, (1, 1, 0, 0, 1, 0))
     return F.pad(weights, (0, 0, 0, 1, 0, 0, 0, 1)) + F.pad(weights, (0, 0, 1, 0, 0, 0, 1, 0))
 
 

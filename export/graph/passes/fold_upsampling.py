@@ -17,8 +17,13 @@ A decoder convolves a concatenation of upsampled features and a skip, and convol
 
 The summed kernel has more values than `W`. A graph may instead hold `W'` and sum it where it is used, by average
 pooling of `s^2 W'`: runtimes fold that when they open the file, which stays as small as it was.
+
+On a GPU the larger kernel has to come through memory, in every call: deep layers of few places and many channels, whose
+kernels are most of what they move, stay as they are.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -31,14 +36,23 @@ from ..report import PassReport
 
 Kernels = Literal["summed", "as trained"]
 
+Shapes = Mapping[str, tuple[int, ...]]
 
-def fold_upsampling(model: ir.Model, kernels: Kernels = "summed") -> tuple[ir.Model, PassReport]:
+OPERATIONS_PER_BYTE = 250
+"""How many FP16 operations a GPU does while its memory moves a byte; of those in `engines/gpus.py`, the median."""
+
+
+def fold_upsampling(
+    model: ir.Model, kernels: Kernels = "summed", shapes: Shapes = MappingProxyType({})
+) -> tuple[ir.Model, PassReport]:
     """Write convolutions over nearest-upsampled features, in a copy of `model`, as transposed convolutions.
 
     Args:
         model: types and shapes inferred.
         kernels: `summed` for kernels that are constants; `as trained` for kernels that are stored as they were and
             summed by the runtime.
+        shapes: of results, by name. With them, convolutions whose summed kernels would cost a GPU more than their taps
+            save stay; for FP16 graphs.
     """
     model = model.clone()
     report = PassReport("fold_upsampling")
@@ -49,7 +63,7 @@ def fold_upsampling(model: ir.Model, kernels: Kernels = "summed") -> tuple[ir.Mo
         parts = _parts(node)
         if not any(nearest_factors(part.producer()) for part in parts):
             continue
-        reason = _reason_against(node, parts)
+        reason = _reason_against(node, parts) or _kernel_outweighs(node, parts, shapes.get(str(node.outputs[0].name)))
         if reason is None:
             report.change(node, _saving(node, parts))
             _rewrite(model.graph, node, parts, kernels)
@@ -87,6 +101,24 @@ def _reason_against(conv: ir.Node, parts: list[ir.Value]) -> str | None:
     if sum(channels(part) or 0 for part in parts) != weight.shape[1]:
         return "the channels of what is concatenated are not static"
     return None
+
+
+def _kernel_outweighs(conv: ir.Node, parts: list[ir.Value], shape: tuple[int, ...] | None) -> str | None:
+    """Whether FP16 kernels would grow by more bytes than a GPU moves while it does the operations that are saved."""
+    weight = constant(conv.inputs[1])
+    if shape is None or weight is None:
+        return None
+    factors = [nearest_factors(part.producer()) for part in parts]
+    upsampled = sum(channels(part) or 0 for part, found in zip(parts, factors, strict=True) if found is not None)
+    first = next(found for found in factors if found is not None)
+    places = int(np.prod(shape)) // len(weight)
+    taps, small = int(np.prod(weight.shape[2:])), int(np.prod(_small_kernel(weight, first)))
+    grown = (small - taps) * upsampled * len(weight)
+    joined = 2 * places * (weight.shape[1] - len(weight))  # what one convolution of all parts writes and reads more
+    saved = (taps - small / np.prod(first)) * upsampled * len(weight) * places
+    if 2 * (grown - joined) * OPERATIONS_PER_BYTE <= 2 * saved:
+        return None
+    return f"its kernel would grow by {2 * grown / 1e6:.1f} MB, more than {places} places save"
 
 
 def _saving(conv: ir.Node, parts: list[ir.Value]) -> str:

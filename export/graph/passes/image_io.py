@@ -7,8 +7,10 @@
     x         = (image / 255 - offset) / scale         and x * (1 - hole) + fill * hole where the network wants it
     composite = where(hole, round(clip((output * scale' + offset') * 255, 0, 255)), image)
 
-TensorRT takes uint8 only where a Cast is the first and the last operation on that tensor. The network's own values keep
-the names `output` and `updated_mask`, so that validation can look at them.
+TensorRT takes uint8 only where a Cast is the first and the last operation on that tensor. The composite casts pixels
+and mask for itself, to FP16 where the graph is FP16 (0..255 is exact): otherwise a GPU's compiler keeps them in FP32
+from its first kernel to its last. The network's own values keep the names `output` and `updated_mask`, so that
+validation can look at them.
 """
 
 from typing import Any
@@ -23,13 +25,19 @@ from ..ir_tools import add_constant
 PREFIX = "network_"
 
 
-def add_image_io(model: ir.Model, interface: Interface, fixed_hole: NDArray[np.float32] | None = None) -> ir.Model:
+def add_image_io(
+    model: ir.Model,
+    interface: Interface,
+    fixed_hole: NDArray[np.float32] | None = None,
+    dtype: ir.DataType = ir.DataType.FLOAT,
+) -> ir.Model:
     """A copy of `model` that takes and gives uint8 images.
 
     Args:
         model: inputs `image`, `mask` unless it is fixed, and `sketch` if it takes one; output `output`.
         interface: what it expects.
         fixed_hole: the fixed mask [1,1,H,W], 1 = hole.
+        dtype: FLOAT or FLOAT16, which known pixels and filled ones are joined in.
     """
     model = model.clone()
     graph = model.graph
@@ -59,7 +67,12 @@ def add_image_io(model: ir.Model, interface: Interface, fixed_hole: NDArray[np.f
     else:
         graph.insert_before(first, before.nodes)
     after = _Nodes(graph)
-    composite = _compose(after, pixels, hole, graph.outputs[0], interface)
+    if fixed_hole is None:
+        is_hole = after.op("Cast", inputs["mask"], to=ir.DataType.BOOL)
+        is_hole = after.op("Unsqueeze", is_hole, after.axis("hole_last_axis", 3))
+    else:
+        is_hole = after.constant("is_hole", fixed_hole.transpose(0, 2, 3, 1) > 0)
+    composite = _compose(after, image, is_hole, graph.outputs[0], interface, dtype)
     composite.name = "composite"
     composite.type, composite.shape = image.type, image.shape
     graph.extend(after.nodes)
@@ -70,7 +83,7 @@ def add_image_io(model: ir.Model, interface: Interface, fixed_hole: NDArray[np.f
 def _zeros_and_ones(nodes: "_Nodes", plane: ir.Value) -> ir.Value:
     """uint8 [N,H,W] to float32 [N,1,H,W], 1 for whatever is not zero."""
     value = nodes.op("Cast", plane, to=ir.DataType.FLOAT)
-    value = nodes.op("Unsqueeze", value, nodes.constant("hole_axis", np.array([1], np.int64)))
+    value = nodes.op("Unsqueeze", value, nodes.axis("hole_axis", 1))
     return nodes.op("Clip", value, nodes.number("hole_low", 0.0), nodes.number("hole_high", 1.0))
 
 
@@ -89,7 +102,15 @@ def _prepare(nodes: "_Nodes", pixels: ir.Value, known: ir.Value, hole: ir.Value,
     return value
 
 
-def _compose(nodes: "_Nodes", pixels: ir.Value, hole: ir.Value, output: ir.Value, interface: Interface) -> ir.Value:
+def _compose(
+    nodes: "_Nodes",
+    image: ir.Value,
+    is_hole: ir.Value,
+    output: ir.Value,
+    interface: Interface,
+    dtype: ir.DataType,
+) -> ir.Value:
+    """uint8: `output` [N,3,H,W] where `is_hole` [N,H,W,1], elsewhere `image` [N,H,W,3]."""
     offset, scale = interface.denormalisation
     value = output
     if any(factor != 1 for factor in scale):
@@ -100,8 +121,10 @@ def _compose(nodes: "_Nodes", pixels: ir.Value, hole: ir.Value, output: ir.Value
     value = nodes.op("Mul", value, levels)
     value = nodes.op("Round", nodes.op("Clip", value, nodes.number("black", 0.0), levels))
     value = nodes.op("Transpose", value, perm=[0, 2, 3, 1])
-    condition = nodes.op("Cast", nodes.op("Transpose", hole, perm=[0, 2, 3, 1]), to=ir.DataType.BOOL)
-    return nodes.op("Cast", nodes.op("Where", condition, value, pixels), to=ir.DataType.UINT8)
+    if dtype != ir.DataType.FLOAT:
+        value = nodes.op("Cast", value, to=dtype)
+    pixels = nodes.op("Cast", image, to=dtype)
+    return nodes.op("Cast", nodes.op("Where", is_hole, value, pixels), to=ir.DataType.UINT8)
 
 
 class _Nodes:
@@ -122,6 +145,9 @@ class _Nodes:
         if name not in self.constants:
             self.constants[name] = add_constant(self.graph, name, array)
         return self.constants[name]
+
+    def axis(self, name: str, axis: int) -> ir.Value:
+        return self.constant(name, np.array([axis], np.int64))
 
     def number(self, name: str, number: float) -> ir.Value:
         return self.constant(name, np.array(number, dtype=np.float32))

@@ -8,7 +8,7 @@ broadcast along a new axis::
 
 A convolution with one channel is a kernel of its own, and so is what follows it: two for each level of a network. In
 this form the compiler of TensorRT-RTX makes 8 kernels of a U-Net's 28, by its kernel plan (`docs/kernel-plan.md`). The
-sums are of small integers in FP32, exact in any order. For FP16 graphs only: ONNX Runtime runs each node for itself.
+sums are of integers, exact in any order. For FP16 graphs only: ONNX Runtime runs each node for itself.
 """
 
 import numpy as np
@@ -16,7 +16,16 @@ import onnx_ir as ir
 
 from ..analysis.mask_path import analyse_mask_path
 from ..analysis.nearest_upsampling import nearest_factors
-from ..ir_tools import add_constant, constant, infer_types, insert_before, integers, remove_unused, replace_output
+from ..ir_tools import (
+    FLOATS,
+    add_constant,
+    constant,
+    infer_types,
+    insert_before,
+    integers,
+    remove_unused,
+    replace_output,
+)
 from ..report import PassReport
 
 LARGEST = 11
@@ -26,12 +35,12 @@ END = np.iinfo(np.int64).max
 
 
 def shift_mask_sums(model: ir.Model) -> tuple[ir.Model, PassReport]:
-    """Rewrite window sums and nearest upsampling of single FP32 planes of the mask path in a copy of `model`."""
+    """Rewrite window sums and nearest upsampling of single planes of the mask path in a copy of `model`."""
     model = infer_types(model)
     report = PassReport("shift_mask_sums")
     masks = analyse_mask_path(model).mask_only
     for node in list(model.graph):
-        if node.domain or not node.inputs or node.inputs[0] not in masks or node.inputs[0].dtype != ir.DataType.FLOAT:
+        if node.domain or not node.inputs or node.inputs[0] not in masks or node.inputs[0].dtype not in FLOATS:
             continue
         new = None
         if node.op_type == "Conv":
@@ -98,11 +107,12 @@ def _broadcast(graph: ir.Graph, node: ir.Node) -> ir.Value | None:
     joined = add_constant(graph, "repeat_joined", np.array([0, 0, 0, -1], np.int64))
     for factor in factors[-2:]:
         times = add_constant(graph, "repeat_times", np.array([1, 1, 1, 1, int(factor)], np.int64))
-        value = insert_before(node, "Transpose", [value], {"perm": [0, 1, 3, 2]}, dtype=ir.DataType.FLOAT)
+        value = insert_before(node, "Transpose", [value], {"perm": [0, 1, 3, 2]}, dtype=node.inputs[0].dtype)
         value = _insert(node, "Expand", _insert(node, "Unsqueeze", value, last), times)
         value = _insert(node, "Reshape", value, joined)
     return value
 
 
 def _insert(node: ir.Node, op: str, *inputs: ir.Value | None) -> ir.Value:
-    return insert_before(node, op, list(inputs), dtype=ir.DataType.FLOAT)
+    assert node.inputs[0] is not None
+    return insert_before(node, op, list(inputs), dtype=node.inputs[0].dtype)

@@ -106,6 +106,19 @@ def test_kernels_as_trained_do_not_make_the_file_larger() -> None:
     assert sizes["summed"] == _weights(before) + 8 * 6 * (16 - 9)
 
 
+@pytest.mark.parametrize(("places", "folded"), [(1, False), (10**6, True)])
+def test_kernels_of_few_places_stay_where_shapes_are_known(places: int, folded: bool) -> None:
+    before = traced(Decoder())
+    (last,) = [
+        node for node in before.graph if node.op_type == "Conv" and node.inputs[0].producer().op_type == "Concat"
+    ]
+    shapes = {str(last.outputs[0].name): (1, 6, 1, places)}
+    after, report = fold_upsampling(before, "summed", shapes)
+    assert bool(report.changed) is folded
+    assert folded or "its kernel would grow by" in report.refused[0][1]
+    assert operators(after)["ConvTranspose"] == folded
+
+
 def _weights(model: ir.Model) -> int:
     arrays = [value.const_value for value in model.graph.initializers.values() if value.const_value is not None]
     return sum(array.size for array in arrays if len(array.shape) == 4)

@@ -58,6 +58,16 @@ def test_a_cast_is_the_first_and_the_last_operation_on_uint8() -> None:
     assert "output" in {value.name for node in model.graph for value in node.outputs}  # for validation to look at
 
 
+def test_known_pixels_of_an_fp16_graph_stay_bit_identical_in_fp16() -> None:
+    network = traced(Layer(lambda s, x, m: s.conv(x * m)))
+    feed = images()
+    feed["image"].flat[:256] = np.arange(256)
+    single, half = (add_image_io(network, Interface(), None, kind) for kind in (ir.DataType.FLOAT, ir.DataType.FLOAT16))
+    (where,) = (node for node in half.graph if node.op_type == "Where")
+    assert {value.producer().attributes["to"].as_int() for value in where.inputs[1:]} == {ir.DataType.FLOAT16}
+    assert np.array_equal(run(half, feed)[0], run(single, feed)[0])
+
+
 def test_a_fixed_mask_is_a_constant_and_no_input() -> None:
     hole = np.zeros((1, 1, SIZE, SIZE), dtype=np.float32)
     hole[..., 4:9, 6:20] = 1
