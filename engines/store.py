@@ -1,7 +1,8 @@
 """The engine store of a bundle: content-addressed, so that an engine is never reused for what it was not built from.
 
 An engine's key is the sha256 of everything it depends on: the ONNX content, library and version, target, precision,
-shape profile and builder options. An engine whose key is already in the bundle, with an unaltered file, is up to date.
+shape profile and builder options; of TensorRT also the name of the GPU, on which its kernels were timed. An engine
+whose key is already in the bundle, with an unaltered file, is up to date.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inpaintrt.runtime import bundle as bundles
-from inpaintrt.runtime.backends.gpu import LIBRARIES, load_library, local_target
+from inpaintrt.runtime.backends.gpu import LIBRARIES, load_library, local_target, open_device
 from inpaintrt.runtime.bundle import Artifact, Bundle
 from inpaintrt.runtime.errors import BackendError, BundleError, EngineBuildError, UsageError
 
@@ -78,17 +79,18 @@ def build_engines(
     targets = list(dict.fromkeys(_resolve(chosen, name) for name in targets))
     version = str(library.__version__)
     models = {precision: opened.onnx(precision) for precision in precisions}
+    gpu = str(open_device(0).name) if chosen == "tensorrt" else None
     engines = []
     for name in targets:
         for model in models.values():
-            order = _Order(opened.path, model, chosen, version, name, plan)
+            order = _Order(opened.path, model, chosen, version, name, plan, gpu)
             engines.append(_build_one(order, on_start, on_progress))
     return engines
 
 
 @dataclass(frozen=True)
 class _Order:
-    """What is to be built."""
+    """What is to be built; `gpu` is the name of the GPU an engine of TensorRT is built on and for."""
 
     directory: Path
     model: Artifact
@@ -96,6 +98,7 @@ class _Order:
     version: str
     target: str
     plan: bool
+    gpu: str | None = None
 
     def key(self, bundle: Bundle) -> str:
         entries = {
@@ -106,8 +109,12 @@ class _Order:
             "precision": self.model.precision,
             "profile": asdict(bundle.interface.profile),
             "options": build.OPTIONS,
-        }
+        } | self.of_gpu()
         return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+    def of_gpu(self) -> dict[str, str]:
+        """The entry by which the runtime refuses such an engine on a GPU of another name."""
+        return {} if self.gpu is None else {"gpu": self.gpu}
 
     def path(self, key: str) -> str:
         return f"{bundles.ENGINES}/{self.backend}-{self.version}-{self.target}-{self.model.precision}-{key[:12]}.engine"
@@ -203,7 +210,7 @@ def _add(order: _Order, key: str, engine: bytes, plan: bytes | None, no_plan: st
     details: dict[str, Any] = {
         "onnx_sha256": order.model.sha256,
         "marked": build.mark_of(order.model.sha256).encode() in engine,
-    }
+    } | order.of_gpu()
     if no_plan is not None:
         details["no_plan"] = no_plan
     new = [(bundles.describe_file(engine, order.path(key), "engine", details=details, **entries), engine)]

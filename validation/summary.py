@@ -22,6 +22,8 @@ def summarise(report: ValidationReport, html: bool) -> None:
             times, gain = row["end to end"], row["speed_up"]
             speed_up = f"  {gain:.2f}" if gain else ""
             say(f"{INDENT}{name}: {1000 * times['p50']:.1f}, {1000 * times['p99']:.1f}{speed_up}")
+        for words in shape.get("estimates", []):
+            say(INDENT + words)
     for path in report.extras.get("gates", []):
         say(path)
     for words in advise(report):

@@ -37,6 +37,23 @@ def test_rows_and_points_go_from_long_to_short() -> None:
         assert point["operations_per_second"] <= roof * (1 + 1e-9)
 
 
+BOOSTED = {  # multiprocessors, FP16 matrix operations of each a clock (dense), FP32 operations, boost clock in GHz
+    "t4": (40, 1024, 128, 1.59), "a100": (108, 2048, 128, 1.41), "a10": (72, 1024, 256, 1.695),
+    "rtx-3060": (28, 1024, 256, 1.777), "rtx-3090": (82, 1024, 256, 1.695), "l4": (60, 1024, 256, 2.04),
+    "l40s": (142, 1024, 256, 2.52), "rtx-4060": (24, 1024, 256, 2.46), "rtx-4090": (128, 1024, 256, 2.52),
+    "h100": (132, 4096, 256, 1.83), "h200": (132, 4096, 256, 1.83), "rtx-5090": (170, 1024, 256, 2.407),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_rates_are_those_of_the_multiprocessors(name: str) -> None:
+    count, matrix, single, clock = BOOSTED[name]
+    # Data sheets round, and H100's FP32 is told at 1.98 GHz.
+    assert GPUS[name].fp16 == pytest.approx(count * matrix * clock * 1e9, rel=0.04)
+    assert GPUS[name].fp32 == pytest.approx(count * single * clock * 1e9, rel=0.09 if count == 132 else 0.04)
+    assert GPUS[name].source
+
+
 def test_gpus_are_found_by_name() -> None:
     assert [gpu.name for gpu in parse_gpus("L4, rtx-4090,l4")] == ["L4", "GeForce RTX 4090"]
     assert {gpu.target for gpu in gpus_of("sm86")} == {"sm86"}

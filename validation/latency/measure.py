@@ -1,7 +1,8 @@
 """Latency of a bundle's artifacts and of the baselines, all in one run, taking turns.
 
 For each shape: percentiles end to end and of copies and compute, throughput, memory, and the time from opening to the
-first result. On a GPU also the floor that no program passes (see `roofline.py`).
+first result. On a GPU also the floor that no program passes (see `roofline.py`), and beside each engine the estimate
+from its kernel plan (see `estimated.py`).
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from inpaintrt.engines.gpus import gpu_of_device
 from inpaintrt.export.exporter import export_source
 from inpaintrt.export.options import ExportOptions
 from inpaintrt.export.quiet import quiet_loggers
@@ -29,6 +31,7 @@ from ..cases.images import ImageSource
 from ..cases.job import Job, OnProgress
 from ..cases.masks import irregular_mask, line_drawing
 from ..judging.stored import environment, plain_json
+from .estimated import add_estimates, estimates_for
 from .hardware import describe_hardware
 from .roofline import floor_for, measure_rates
 from .subjects import PLAIN, Subject, device_memory, find_subjects
@@ -61,10 +64,12 @@ def measure_latency(
     """
     device, why = _device()
     shapes = list(shapes or profile_shapes(job.bundle.interface.profile))
+    hardware = describe_hardware()
+    gpu = gpu_of_device(hardware["gpu"]["name"]) if device == "cuda" and isinstance(hardware["gpu"], dict) else None
     result: dict[str, Any] = {
         "note": f"Host to host, {why}. Every subject takes its turn in every round. Speed-up is over the plain export; "
         "first is the time from opening to the first result; memory is what both added.",
-        "device": device, "hardware": describe_hardware(), "environment": environment(),
+        "device": device, "hardware": hardware, "environment": environment(),
         "threads": torch.get_num_threads(),
         "weights_sha256": job.bundle.source.get("weights_sha256"), "shapes": [], "not_run": {},
     }  # fmt: skip
@@ -84,6 +89,7 @@ def measure_latency(
                 measured |= {"floor_seconds": floor["seconds"], "floor": floor["words"]}
                 for row in measured["rows"].values():
                     row["times_the_floor"] = row.get("compute", row["end to end"])["p50"] / floor["seconds"]
+            measured["estimates"] = add_estimates(measured["rows"], estimates_for(job.bundle, shape, gpu))
             result["shapes"].append(measured)
     return result
 

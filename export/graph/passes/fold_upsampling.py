@@ -38,7 +38,7 @@ Kernels = Literal["summed", "as trained"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-OPERATIONS_PER_BYTE = 250
+OPERATIONS_PER_BYTE = 215
 """How many FP16 operations a GPU does while its memory moves a byte; of those in `engines/gpus.py`, the median."""
 
 
