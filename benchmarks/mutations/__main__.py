@@ -30,12 +30,7 @@ from inpaintrt.validation.judging.findings import ValidationReport
 
 from .catalogue import MUTATIONS
 from .graph_edits import NotApplicableError, replace_file, rewrite
-
-DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "validation.md"
-BEGIN, END = "<!-- mutations: begin -->\n", "<!-- mutations: end -->\n"
-
-MISSED = "**not found**"
-NO_EFFECT = "no effect: this network's results are the same"
+from .table import MISSED, NO_EFFECT, NOT_APPLICABLE, NOT_RUN, Table
 
 SIZE = 32
 """Pixels of a side: small, and large enough for every mask of the corpus."""
@@ -159,7 +154,7 @@ def try_mutation(name: str, original: Bundle, network: nn.Module, folder: Path) 
     try:
         bundle = mutate(name, Bundle.open(folder / "bundle"), network, folder / "other")
     except NotApplicableError as error:
-        return f"not applicable: {error}"
+        return f"{NOT_APPLICABLE}: {error}"
     for quick in (True, False):
         words = found_by(validate(bundle.path, network=network, quick=quick))
         if words:
@@ -186,32 +181,30 @@ def changes_a_result(original: Bundle, altered: Bundle) -> bool:
 
 def main(
     family: Annotated[str | None, typer.Option(help="Only this one.")] = None,
-    only: Annotated[str | None, typer.Option(help="Only mutations whose name has these words; writes nothing.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only mutations whose name has these words.")] = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Only those of which no result is stored.")] = False,
 ) -> None:
-    """Make every mutation of both families, and write the table into docs/validation.md."""
-    names = [each for each in (*(mutation.name for mutation in MUTATIONS), *OF_BUNDLES) if only is None or only in each]
-    families = [each for each in FAMILIES if family in (None, each)]
-    cells: dict[tuple[str, str], str] = {}
+    """Make every mutation of both families, and write the table into docs/validation.md.
+
+    Results are stored in benchmarks/results/mutations.json as they come; a run of some only leaves those of the others.
+    """
+    every = [*(mutation.name for mutation in MUTATIONS), *OF_BUNDLES]
+    chosen = [name for name in every if only is None or only in name]
+    table = Table.read(tuple(FAMILIES), every)
     with tempfile.TemporaryDirectory() as temporary:
-        for each in families:
+        for each in [each for each in FAMILIES if family in (None, each)]:
             network = FAMILIES[each]()
             original = export(network, Path(temporary) / each)
-            good = validate(original.path, network=network)
+            good = validate(original.path, network=network, quick=True)
             say(f"{each}, unaltered: {'pass' if good.passed else 'FAIL: ' + found_by(good)}")
-            for name in names:
-                cells[each, name] = try_mutation(name, original, network, Path(temporary) / "mutated")
-                say(f"{each}, {name}: {cells[each, name]}")
-    lines = [f"| mutation | {' | '.join(families)} |", "|---" * (len(families) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(cells[each, name] for each in families)} |" for name in names]
-    missed = sum(cell == MISSED for cell in cells.values())
-    tried = sum(not cell.startswith(("not applicable", "no effect")) for cell in cells.values())
-    summary = f"{len(names)} mutations, {tried} bundles, {missed} not found.\n"
-    say(summary)
-    if only is None and len(families) == len(FAMILIES):
-        before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
-        DOCUMENT.write_text(f"{before}{BEGIN}{summary}\n" + "\n".join(lines) + f"\n{END}{after}")
-    raise typer.Exit(1 if missed else 0)
+            for name in chosen:
+                if missing and table.cell(each, name) != NOT_RUN:
+                    continue
+                table.add(each, name, try_mutation(name, original, network, Path(temporary) / "mutated"))
+                say(f"{each}, {name}: {table.cell(each, name)}")
+    table.write()
+    say(table.summary())
+    raise typer.Exit(1 if any(MISSED in cells.values() for cells in table.cells.values()) else 0)
 
 
 if __name__ == "__main__":

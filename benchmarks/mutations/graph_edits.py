@@ -90,9 +90,10 @@ def insert(model: onnx.ModelProto, value: str, op: str, *operands: np.ndarray, *
     maker = next((entry for entry in model.graph.node if value in entry.output), None)
     if maker is None:
         raise NotApplicableError(f"no node makes {value}")
-    maker.output[list(maker.output).index(value)] = f"{value}_true"
+    right = f"{value}_{len(model.graph.node)}"
+    maker.output[list(maker.output).index(value)] = right
     place = list(model.graph.node).index(maker) + 1
-    model.graph.node.insert(place, helper.make_node(op, [f"{value}_true", *names], [value], **attributes))
+    model.graph.node.insert(place, helper.make_node(op, [right, *names], [value], **attributes))
 
 
 def insert_for(

@@ -1,6 +1,7 @@
 """What validation does besides its verdict: a bundle's own limits, baselines, JUnit, drift, latency, own pictures."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,17 @@ from inpaintrt.validation.run import Extras
 from tests.conftest import random_picture
 
 
+@pytest.fixture(scope="session")
+def shared_small(network: PConvUNet, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """32x32, so that a validation takes a second. Not to be changed."""
+    folder = tmp_path_factory.mktemp("small") / "bundle"
+    return export_onnx(network, folder, interface=network.interface(image_range=(-1.0, 1.0)), size=(32, 32))
+
+
 @pytest.fixture
-def small(network: PConvUNet, tmp_path: Path) -> Bundle:
-    """32x32, so that a validation takes a second."""
-    return export_onnx(network, tmp_path / "s", interface=network.interface(image_range=(-1.0, 1.0)), size=(32, 32))
+def small(shared_small: Bundle, tmp_path: Path) -> Bundle:
+    """A copy that a test may spoil."""
+    return Bundle.open(shutil.copytree(shared_small.path, tmp_path / "s"))
 
 
 def strict(report: ValidationReport) -> Any:

@@ -11,7 +11,7 @@ from ..candidates.parity import Candidate, Values
 from ..cases.expected import Expected, TorchReference
 from .checks import LEAST_ERROR
 from .diagnosis import LARGE, Evidence, explain, explain_composition
-from .metrics import CaseMetrics, composite_metrics, output_metrics, perturbed_metrics, relative_l2
+from .metrics import NOTHING, CaseMetrics, composite_metrics, output_metrics, perturbed_metrics, relative_l2
 from .tolerances import Tolerances
 
 SOFT_MASK = 1e-5
@@ -92,6 +92,8 @@ def compare(
             entries["resembles"] = explain_composition(
                 composite[index], batch.image[index], expected.composite[index], hole
             ) or _explain(expected, index, output, composite, torch_reference)
+            if not entries["resembles"] and _differs(entries, limits):
+                entries["resembles"] = NOTHING
         metrics = CaseMetrics(name, **entries)
         result.append(ComparedImage(metrics, batch.image[index], hole, expected.composite[index], composite[index]))
     return result
@@ -109,6 +111,11 @@ def _needs_excuse(entries: dict[str, Any], precision: str, limits: Tolerances) -
         or entries["psnr_hole"] < limits.psnr
         or abs(entries["difference_sum"]) > limits.mean_difference * values
     )
+
+
+def _differs(entries: dict[str, Any], limits: Tolerances) -> bool:
+    """Whether the difference is one that a reader sees."""
+    return not entries["known_equal"] or bool(entries["max_difference"] > limits.max_difference)
 
 
 def _looks_right(entries: dict[str, Any]) -> bool:

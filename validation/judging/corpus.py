@@ -1,6 +1,7 @@
 """Every candidate over the cases: PyTorch runs once for each batch, and all candidates are compared with that."""
 
 import logging
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from ..cases.job import Job, OnProgress, Plan
 from .checks import LEAST_ERROR, Check, fp16_error, judge, verdict
 from .comparison import ComparedImage, WrongTensorError, compare
 from .findings import CandidateReport, ValidationReport, describe_check
-from .metrics import relative_l2, similarity
+from .metrics import NOTHING, relative_l2, similarity
 from .provenance import check_provenance
 from .stored import environment
 from .tolerances import ChosenTolerances, Tolerances
@@ -215,17 +216,24 @@ def _hints(candidate: CandidateReport, failed: Sequence[Check]) -> list[str]:
     """What the differences look like, and where FP16 underflows; for a candidate that failed."""
     if not failed:
         return []
-    seen = [case.resembles for case in candidate.cases if case.resembles]
-    first = {words: case.case for case in reversed(candidate.cases) if (words := case.resembles)}
-    hints = [
-        f"{words} (first in {first[words]}{f', and in {seen.count(words) - 1} more' if seen.count(words) > 1 else ''})"
-        for words in dict.fromkeys(seen)
-    ][:2]
+    looked = [(case.case, case.resembles) for case in candidate.cases if case.resembles]
+    hints = []
+    # On one mask a mistake can look like another: a checkerboard that is shifted by a pixel is inverted.
+    for kind in dict.fromkeys(_kind(words) for _, words in looked if words != NOTHING):
+        same = [(case, words) for case, words in looked if _kind(words) == kind]
+        if 2 * len(same) >= len(looked):
+            more = f", and in {len(same) - 1} more" if len(same) > 1 else ""
+            hints.append(f"{same[0][1]} (first in {same[0][0]}{more})")
     finite = all(case.finite is not False for case in candidate.cases)
     worst = max(candidate.cases, key=fp16_error)
     if finite and worst.underflow_at:
         hints.append(f"FP16 underflows where it matters, first at {worst.underflow_at} (in {worst.case})")
     return hints
+
+
+def _kind(words: str) -> str:
+    """What a difference looks like, without its numbers."""
+    return re.sub(r"-?\d[\d.e+-]*", "", words)
 
 
 def _first_line(error: BaseException) -> str:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 SSIM_WINDOW = 7
 """Pixels of a side of the window over which structural similarity is computed (Wang et al., 2004; scikit-image)."""
 
+NOTHING = "nothing simple"
+"""What a difference looks like that no simple mistake explains."""
+
 
 @dataclass(frozen=True)
 class CaseMetrics:
@@ -43,7 +46,8 @@ class CaseMetrics:
             only where an FP32 candidate is not within the limit of PyTorch FP32.
         perturbed_levels: largest difference, 0..255 and before rounding to 8 bits, that this PyTorch shows.
         perturbed_squared_error: as `squared_error`, of that PyTorch.
-        resembles: what the difference looks like, where a simple mistake explains it (see `diagnosis.py`).
+        resembles: what the difference looks like, where a simple mistake explains it (see `diagnosis.py`); `NOTHING`
+            where none does. Only of the first cases that differ.
     """
 
     case: str
