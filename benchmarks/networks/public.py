@@ -172,7 +172,9 @@ def misf() -> nn.Module:
 
 
 def cr_fill() -> nn.Module:
-    return Called(named("models.networks.generator", "InpaintGenerator")(), lambda n, image, mask: n(image, mask)[1])
+    options = SimpleNamespace(baseG="baseconv", norm_type=1, use_th=False, th=0.5)
+    made: nn.Module = named("models.networks.inpaint_g", "TwostagendGenerator")(options)
+    return made
 
 
 def deepfill_v2(zero_first: bool) -> nn.Module:
@@ -229,7 +231,7 @@ NETWORKS = (
     Network("RFR", "jingyuanli001/RFR-Inpainting", rfr, Interface(mask_channels=3, size_multiple=16)),
     Network("RN", "geekyutao/RN", region_normalisation, Interface(size_multiple=4, premask=False, **HOLE)),
     Network("MISF", "tsingqguo/misf", misf, Interface(size_multiple=8, fill=1.0, **HOLE)),
-    Network("CR-Fill", "zengxianyu/crfill", cr_fill, Interface(SIGNED, size_multiple=16, **HOLE)),
+    Network("CR-Fill", "zengxianyu/crfill", cr_fill, Interface(SIGNED, output_index=1, size_multiple=16, **HOLE)),
     Network("ICT upsampler", "raywzy/ICT", ict_upsampler, Interface(size_multiple=4, **HOLE), ("Guided_Upsample",)),
     Network("DeepFillv1 (daa233)", "daa233/generative-inpainting-pytorch", deepfill_v1,
             Interface(SIGNED, size_multiple=8, **HOLE)),

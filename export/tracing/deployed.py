@@ -5,6 +5,7 @@ polarity, pre-masking, composition and rounding (`graph/image_io.py` writes the 
 """
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -107,15 +108,23 @@ def _check_takes_sketch(network: nn.Module) -> None:
 
 
 def flatten_outputs(value: Any) -> tuple[Tensor, ...]:
-    """The tensors of a tensor, tuple, list or mapping, in order; None in it does not count.
+    """The tensors of a tensor, tuple, list or mapping, in order; None and what is empty in it do not count.
 
     Raises:
-        NetworkError: if there is anything else in it.
+        NetworkError: if there is anything else in it, or nothing at all.
     """
+    tensors = tuple(_tensors(value))
+    if not tensors:
+        raise NetworkError(f"the network returns a {type(value).__name__} without a tensor in it; expected some")
+    return tensors
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
-        return (value,)
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (tuple, list)) and value:
-        return tuple(tensor for item in value if item is not None for tensor in flatten_outputs(item))
-    raise NetworkError(f"the network returns a {type(value).__name__}; expected a tensor or a tuple of tensors")
+        yield value
+    elif isinstance(value, (dict, tuple, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            if item is not None:
+                yield from _tensors(item)
+    else:
+        raise NetworkError(f"the network returns a {type(value).__name__}; expected a tensor or a tuple of tensors")

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaintrt.export import Interface, export_onnx
-from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
+from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork, flatten_outputs
+from inpaintrt.runtime.errors import NetworkError
 from tests.conftest import random_picture
 from tests.export.networks.comparing import run_bundle
 
@@ -54,3 +55,12 @@ def test_every_interface_is_inside_the_graph(tmp_path: Path, name: str) -> None:
             )
         differing += int(np.abs(found.astype(int) - wrong.numpy()).max() > 1)
     assert differing == len(others)
+
+
+def test_what_is_empty_among_the_outputs_does_not_count() -> None:
+    image, mask = torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
+    assert flatten_outputs((image, {}, [mask, None], {"losses": ()})) == (image, mask)
+    with pytest.raises(NetworkError, match="a tuple without a tensor"):
+        flatten_outputs(({}, None))
+    with pytest.raises(NetworkError, match="returns a float; expected a tensor"):
+        flatten_outputs((image, 0.5))
