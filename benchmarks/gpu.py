@@ -168,7 +168,7 @@ def run_shape(benchmark: Benchmark, family: str, shape: tuple[int, int, int], ta
 def build(benchmark: Benchmark, folder: Path, backend: str) -> None:
     """In a process of its own: Polygraphy serves one library for each process."""
     program = "from inpaintrt.engines.command import main; main()"
-    command = [sys.executable, "-c", program, str(folder), "--backend", backend]
+    command = [sys.executable, "-c", program, str(folder), "--backend", backend, "--plan"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=max(benchmark.left(), 1))
     except subprocess.TimeoutExpired:
@@ -210,7 +210,8 @@ def table(families: dict[str, dict[str, Any]]) -> str:
                 cells = [family, shape["title"], name, f"{1000 * times['p50']:.3g}", f"{1000 * times['p99']:.3g}",
                          f"{1000 * compute:.3g}" if compute else "", f"{row['throughput']:.4g}",
                          f"{row['speed_up']:.3g}" if row["speed_up"] else "",
-                         f"{row['times_the_floor']:.3g}" if "times_the_floor" in row else ""]  # fmt: skip
+                         f"{row['times_the_floor']:.3g}" if "times_the_floor" in row else "",
+                         f"{1000 * row['estimated_seconds']:.3g}" if "estimated_seconds" in row else ""]  # fmt: skip
                 lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -226,15 +227,17 @@ def main(
     if unknown:
         raise UsageError(f"--family {unknown[0]!r}: expected {' or '.join(FAMILIES)}")
     benchmark = Benchmark(60 * minutes)
-    target = benchmark.step("GPU", local_target)
+    target, hardware = benchmark.step("GPU", local_target), describe_hardware()
+    name = hardware["gpu"]["name"] if isinstance(hardware["gpu"], dict) else str(target)
     chosen = [name for name in FAMILIES if not family or name in family]
     # Without a GPU the steps are rehearsed at the smallest shape.
     shapes = [(batch, size, size) for size in SIZES for batch in BATCHES] if target else [(BATCHES[0], *SIZES[:1] * 2)]
     rounds = [(name, shape) for shape in sorted(shapes, key=math.prod) for name in chosen]
-    for number, (name, shape) in enumerate(rounds):
-        run_shape(benchmark, name, shape, target, len(rounds) - number)
+    for number, (each, shape) in enumerate(rounds):
+        run_shape(benchmark, each, shape, target, len(rounds) - number)
     result = {
-        "target": target, "hardware": describe_hardware(), "environment": environment(),
+        "command": " ".join(["python -m benchmarks.gpu", *sys.argv[1:]]), "target": target, "hardware": hardware,
+        "environment": environment(),
         "steps": [asdict(step) for step in benchmark.steps], "families": benchmark.families,
     }  # fmt: skip
     content = json.dumps(plain_json(result), indent=1, allow_nan=False) + "\n"
@@ -244,8 +247,6 @@ def main(
         where = WORK / "steps.json"
         say(f"nothing could run on a GPU: {benchmark.steps[0].reason}; no results were written ({where} has the steps)")
         raise typer.Exit(COULD_NOT_RUN)
-    gpu = result["hardware"]["gpu"]
-    name = gpu["name"] if isinstance(gpu, dict) else target
     path = RESULTS / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
     RESULTS.mkdir(exist_ok=True)
     path.write_text(content)

@@ -147,10 +147,13 @@ class Event(Handle):
         super().__init__(machine, "Event")
         self.stream: Any = None
         self.position = 0
+        self.timed = False
 
     def __sub__(self, earlier: "Event") -> float:
         """Milliseconds between two points of a stream: one for each piece of work."""
         assert self.stream is earlier.stream, "events of two streams"
+        assert self.timed and earlier.timed, "an event without timing"
+        assert self.stream.ran >= self.position, "an event that is still to come"
         return float(self.position - earlier.position)
 
     def sync(self) -> None:
@@ -199,6 +202,7 @@ class Stream(Handle):
         event = event or Event(self.machine)
         event.check_open()
         event.stream, event.position = self, len(self.work)
+        event.timed = options is not None and options.timing_enabled
         return event
 
     def wait(self, event_or_stream: "Event | Stream") -> None:

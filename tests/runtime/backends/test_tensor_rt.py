@@ -108,6 +108,24 @@ def test_tensorrt_rtx_uses_its_own_graphs_and_compiles_at_once(
     runner.close()
 
 
+@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
+def test_copies_and_network_are_timed_apart(
+    engine_bundle: Bundle, library: Library, machine: Machine, backend: str
+) -> None:
+    library.capturable = True
+    runner = open_backend(engine_bundle, backend)
+    check(runner, 16, 0)
+    assert {name: len(seconds) for name, seconds in runner.time_parts(feed(16), 3).items()} == dict.fromkeys(
+        ("host to device", "compute", "device to host"), 3
+    )
+    machine.fail = "Stream.record"
+    with pytest.raises(BackendError, match=r"timing failed: Stream.record: injected$"):
+        runner.time_parts(feed(16), 3)
+    check(runner, 16, 1)
+    runner.close()
+    assert machine.left_open() == []
+
+
 def test_threads_and_streams_get_their_own_images(engine_bundle: Bundle, library: Library, machine: Machine) -> None:
     library.capturable = True
     pairs = [[array[0] for array in pair(16 + 8 * (seed % 2), seed)] for seed in range(24)]

@@ -99,12 +99,12 @@ Result cuStreamCreateWithPriority(void** stream, unsigned, int) {
     return ok;
 }
 Result cuStreamDestroy_v2(void* handle) {
-    ENTER();
+    const std::lock_guard lock(state().mutex);
     Stream* stream = stream_of(handle);
     if (stream == nullptr) return invalid_handle;
     run(*stream, stream->work.size());
     state().streams.erase(stream);  // kept, since other streams may still name it
-    return ok;
+    return entered(__func__);
 }
 Result cuStreamGetCtx(void* handle, void** context) {
     ENTER();
@@ -162,17 +162,18 @@ Result cuStreamGetCaptureInfo_v3(
     return ok;
 }
 Result cuStreamEndCapture(void* handle, void** graph) {
-    ENTER();
+    const std::lock_guard lock(state().mutex);
     Stream* stream = stream_of(handle);
     if (stream == nullptr || !stream->capturing) return invalid_value;
-    const bool good = !stream->invalidated;
-    if (good) stream->graph->work = stream->recorded;
+    Result result = entered(__func__);
+    if (result == ok && stream->invalidated) result = capture_invalidated;
+    if (result == ok) stream->graph->work = stream->recorded;
     else state().graphs.erase(stream->graph);  // CUDA destroys it
-    if (graph != nullptr) *graph = good ? stream->graph : nullptr;
+    if (graph != nullptr) *graph = result == ok ? stream->graph : nullptr;
     stream->capturing = stream->invalidated = false;
     stream->recorded.clear();
     stream->graph = nullptr;
-    return good ? ok : capture_invalidated;
+    return result;
 }
 Result cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
     ENTER();
