@@ -130,9 +130,9 @@ def running(ray: Any, options: BatchOptions) -> Iterator[None]:
 
 
 def quiet(ray: Any) -> None:
-    """Ray Data shows no progress and no warnings of its own, and goes on where a block is lost."""
+    """Ray Data shows no progress and no traces of its own, and goes on where a block is lost."""
     for name in ("ray.data", "ray.core"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1

@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...runtime import Bundle
+from ...runtime import Bundle, Inpainter
 from ...runtime.errors import BackendError, UsageError
 from .cluster import RETRIES, BatchOptions, load_ray, on_workers, quiet, running, worker_options
 from .manifest import Manifest
-from .storage import FILLED, Storage, is_file, is_inside, list_files, partial_files
+from .storage import FILLED, Storage, below, is_file, is_inside, list_files, partial_files
 from .worker import FileWorker, Row
 
 BLOCK = 16
 """Images a worker takes at a time; at most so many are done again for each worker that dies."""
+
+BLOCKS = 2048
+"""Blocks that Ray gets at a time: it keeps about 40 KiB for each, whatever is in it."""
 
 
 @dataclass
@@ -29,6 +32,7 @@ class BatchResult:
 
 
 FEW = 20
+"""Failures that a `BatchResult` tells."""
 
 
 def run_batch(
@@ -61,6 +65,10 @@ def run_batch(
     names = list_files(images)
     if not names:
         raise UsageError(f"{images}: holds no images")
+    if options.address is None and not ray.is_initialized():
+        Inpainter(
+            bundle, options.device, options.cpus_per_worker
+        ).close()  # tells in a second what workers tell in many
     manifest = Manifest(output, bundle_hash)
     kept = _done(manifest, output)
     done = kept.keys() & names.keys()
@@ -96,7 +104,7 @@ def _done(manifest: Manifest, output: str) -> dict[str, Row]:
     rows = manifest.read()
     if others := {row["bundle"] for row in rows.values()} - {manifest.bundle}:
         raise UsageError(f"{output}: holds results of another bundle ({', '.join(sorted(others))}); choose another")
-    there = list_files(f"{output}/{FILLED}") if rows else {}
+    there = list_files(below(output, FILLED)) if rows else {}
     return {name: row for name, row in rows.items() if not row["error"] and name in there}
 
 
@@ -146,13 +154,12 @@ def _run(
     # An image that kills its worker takes its block with it, and the blocks that wait there: the second time, each of
     # these images is a block, and waits for no other.
     for size, in_flight in ((BLOCK, None), (1, 1)):
-        if not pairs:
-            return
         left = {name for name, _, _ in pairs}
-        for rows in _filled(ray, pairs, size, worker, options, in_flight):
-            left -= {row["name"] for row in rows}
-            _take(manifest, result, rows)
-            progress(result.filled + result.failed, total)
+        for start in range(0, len(pairs), size * BLOCKS):
+            for rows in _filled(ray, pairs[start : start + size * BLOCKS], size, worker, options, in_flight):
+                left -= {row["name"] for row in rows}
+                _take(manifest, result, rows)
+                progress(result.filled + result.failed, total)
         pairs = [pair for pair in pairs if pair[0] in left]
     died = f"its worker died {RETRIES + 1} times; look at it, or give workers more memory"
     _take(manifest, result, [_failure(name, died) for name, _, _ in pairs])

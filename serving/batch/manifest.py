@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from .storage import MANIFEST, list_files, open_folder, write_whole
+from .storage import MANIFEST, below, list_files, open_folder, write_whole
 from .worker import FACTS, Row
 
 PART_ROWS = 1000
@@ -41,14 +41,14 @@ class Manifest:
 
         filesystem, folder = open_folder(self._output)
         rows: dict[str, Row] = {}
-        for path in sorted(list_files(f"{self._output}/{MANIFEST}", (".parquet",)).values()):
+        for path in sorted(list_files(below(self._output, MANIFEST), (".parquet",)).values()):
             table = parquet.read_table(f"{folder}/{MANIFEST}/{path}", filesystem=filesystem)
             rows |= {row["name"]: row for row in table.to_pylist()}
         return rows
 
     def restart(self, kept: Iterable[Row]) -> None:
         """Keep only these rows: the others are to be done again."""
-        old = list_files(f"{self._output}/{MANIFEST}", (".parquet",)).values()
+        old = list_files(below(self._output, MANIFEST), (".parquet",)).values()
         if not old:
             return
         filesystem, folder = open_folder(self._output)

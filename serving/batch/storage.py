@@ -57,6 +57,12 @@ def open_folder(uri: str) -> tuple[Any, str]:
         raise UsageError(f"{uri}: cannot be opened: {error}; expected a folder, s3://, gs:// or file://") from None
 
 
+def below(uri: str, path: str) -> str:
+    """The address of something below a folder; options of a URI, such as `?endpoint_override=HOST:PORT`, stay."""
+    place, mark, options = uri.partition("?") if "://" in uri else (uri, "", "")
+    return f"{place.rstrip('/')}/{path}{mark}{options}"
+
+
 def list_files(uri: str, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, str]:
     """The files below a folder by name, which is the path inside it without the suffix; none if it is missing.
 

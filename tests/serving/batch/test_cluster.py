@@ -148,6 +148,7 @@ def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
     cluster: Any, dynamic_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "BLOCK", 2)
+    monkeypatch.setattr(job, "BLOCKS", 20)
     count = 60
     images, masks, output = make_folders(tmp_path, count)
     victim = max(cluster.worker_nodes, key=lambda node: node.node_id)

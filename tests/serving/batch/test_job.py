@@ -9,10 +9,10 @@ import pytest
 pytest.importorskip("ray", reason="needs ray; pip install -e '.[ray]'")
 
 from inpaintrt.runtime import Bundle, Inpainter
-from inpaintrt.runtime.errors import UsageError
-from inpaintrt.serving.batch import job, manifest, run_batch
+from inpaintrt.runtime.errors import BackendError, UsageError
+from inpaintrt.serving.batch import BatchOptions, job, manifest, run_batch
 from inpaintrt.serving.batch.manifest import Manifest
-from inpaintrt.serving.batch.storage import Storage, list_files, write_whole
+from inpaintrt.serving.batch.storage import Storage, below, list_files, write_whole
 from inpaintrt.serving.batch.worker import ColumnWorker, FileWorker, pack
 from tests.conftest import random_picture
 from tests.serving.browser import pixels, png
@@ -143,6 +143,8 @@ def test_addresses_that_do_not_fit_are_refused_before_ray_starts(
     for inside in (images, masks, f"{images}/out", f"{folder}/x/../images/out"):
         with pytest.raises(UsageError, match="is a folder of inputs, or in one; choose another"):
             run(output=inside)
+    with pytest.raises(BackendError, match="no backend can run it with device cuda"):
+        run_batch(dynamic_bundle.path, images, masks, out, BatchOptions(device="cuda"))
     with pytest.raises(UsageError, match=r"--masks .* is in --images .*; move it out"):
         run(images=str(folder), output=f"{folder}-out")
     with pytest.raises(UsageError, match="ftp://host/x: cannot be opened"):
@@ -165,3 +167,11 @@ def test_images_without_masks_are_told_and_one_mask_may_be_for_all(folder: Path)
     assert (len(pairs), missing) == (3, [])
     storage = Storage(str(folder / "images"), str(folder / "masks/a.webp"), str(folder))
     assert storage.read_mask(pairs[2][2]) == (folder / "masks/a.webp").read_bytes()
+
+
+def test_options_of_an_address_stay() -> None:
+    assert below("s3://bucket/out/?endpoint_override=host:9000", "filled") == (
+        "s3://bucket/out/filled?endpoint_override=host:9000"
+    )
+    assert below("gs://bucket", "filled") == "gs://bucket/filled"
+    assert below("what?/out", "filled") == "what?/out/filled"
