@@ -46,6 +46,13 @@ Upscale = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Skip images whose output is already there (folders only).")]
+Window = Annotated[
+    str,
+    typer.Option(
+        help="What of an image the network is given at once: auto (the whole image, or windows around groups of holes, "
+        "whichever is fewer pixels), whole, or a size in pixels for windows of that height and width."
+    ),
+]
 Codec = Annotated[
     str | None,
     typer.Option(
@@ -77,6 +84,7 @@ def inpaint(
     sketch: Sketch = None,
     upscale: Upscale = None,
     resume: Resume = False,
+    window: Window = "auto",
     codec: Codec = None,
     quality: Quality = None,
     device: Device = "auto",
@@ -96,8 +104,9 @@ def inpaint(
     """
     from .clips.source import is_clip
     from .planning import Request  # numpy, Pillow and the backend load only where they are used
+    from .window_sizes import parse_choice
 
-    request = Request(image, mask, sketch, output, upscale, resume)
+    request = Request(image, mask, sketch, output, upscale, resume, parse_choice(window))
     if is_clip(image):
         _fill_clip(bundle, request, device, threads, (codec, quality), as_json)
     elif codec is not None or quality is not None:

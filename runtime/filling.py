@@ -71,7 +71,7 @@ def fill_jobs(bundle: Path, device: str, threads: int, jobs: Sequence[Job], requ
     failed: list[dict[str, object]] = []
     left = [job for job in jobs if not (request.resume and job.output.exists())]
     start = time.perf_counter()
-    with Inpainter(bundle, device, threads) as inpainter, progress() as shown:
+    with Inpainter(bundle, device, threads, request.window) as inpainter, progress() as shown:
         say(f"backend: {inpainter.backend}")
         shown.start(f"{left[0].image.name} -> {left[0].output}" if len(jobs) == 1 and left else f"{len(left)} images")
         for number, (job, done) in enumerate(zip(left, _do_in_order(inpainter, left, request), strict=True), start=1):

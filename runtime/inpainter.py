@@ -17,16 +17,16 @@ from .arrays import (
     check_out,
     check_plane,
     is_on_gpu,
-    padded_size,
 )  # fmt: skip
 from .backends.choice import choose_backend
 from .backends.memory import Memory
 from .bundle import Bundle
 from .errors import BackendError, ImageError, UsageError
 from .fixed_mask import read_fixed_mask
+from .host_filling import HostFiller
 from .streaming import Workers, map_in_order
 from .upscale import place_on_grid, to_pixel_centres
-from .windows import windows_around_holes
+from .window_sizes import Choice, check_choice
 
 UInt8Array = NDArray[np.uint8]
 Mask = NDArray[np.uint8 | np.bool_]
@@ -49,6 +49,10 @@ class Inpainter:
         device: `auto` for the best there is, `cpu`, or `cuda` to fail where no GPU can be used; `cuda:1` for the second
             GPU; `cuda:all` for every GPU that can run the bundle: each call goes to one that has least to do.
         threads: CPU threads for one image; 0 leaves it to the backend.
+        window: what of an image the network is given at once. `auto`: the whole image, or windows around groups of
+            holes, whichever is fewer pixels; a hole too wide for a window is filled at a smaller scale and carried up.
+            `whole`: the image as it is; one larger than the network takes is refused. A size in pixels: windows of
+            that height and width, for images larger than that.
 
     Attributes:
         backend: which backend was chosen, and why not the ones before it.
@@ -56,10 +60,10 @@ class Inpainter:
     Raises:
         BundleError: if the bundle is missing, malformed or altered.
         BackendError: if no backend can run it here.
-        UsageError: if `device` is none of these.
+        UsageError: if `device` or `window` is none of these.
     """
 
-    def __init__(self, bundle: str | Path, device: str = "auto", threads: int = 0):
+    def __init__(self, bundle: str | Path, device: str = "auto", threads: int = 0, window: Choice = "auto"):
         self.bundle = Bundle.open(bundle)
         if self.bundle.interface.io != "image":
             raise BackendError(f"{bundle}: was exported with --io tensor; export it with --io image to fill images")
@@ -67,7 +71,9 @@ class Inpainter:
         if unknown:
             raise BackendError(f"{bundle}: needs {', '.join(sorted(unknown))}, which this release cannot give")
         self._fixed = read_fixed_mask(self.bundle)
+        self._choice = check_choice(window, self.bundle.interface)
         self._backend, self.backend = choose_backend(self.bundle, device, threads)
+        self._host_filler = HostFiller(self._backend, self.bundle.interface)
         self._workers = Workers(self._backend.parallel)
 
     def __enter__(self) -> "Inpainter":
@@ -94,6 +100,7 @@ class Inpainter:
         sketch: Mask | None = None,
         out: Any = None,
         stream: Any = None,
+        window: Choice | None = None,
     ) -> Any:
         """Fill the holes. Frames on a GPU stay there.
 
@@ -105,6 +112,8 @@ class Inpainter:
             out: where to write the result, of the image's type, shape and device; None for a new array.
             stream: of the caller, for arrays on a GPU: a handle, or an object with `__cuda_stream__` or `cuda_stream`.
                 The call only enqueues, in that stream's order; None to end when the result is there.
+            window: as of the class, for this call; None for that of the class. Frames on a GPU that the network takes
+                as a whole are filled as a whole with `auto`.
 
         All arrays are NumPy's, or all are on the GPU of a TensorRT engine: anything with `__dlpack__` or
         `__cuda_array_interface__` (torch, CuPy, cuda-core).
@@ -115,29 +124,32 @@ class Inpainter:
         Raises:
             ImageError: if types, shapes, layouts or devices are wrong or do not fit each other.
             BackendError: if the network cannot run, or the frames are on a GPU and no engine runs there.
+            UsageError: if the network has no such windows.
         """
+        choice = self._choice if window is None else check_choice(window, self.bundle.interface)
         if is_on_gpu(image):
-            return self._fill_on_gpu(image, mask, sketch, out, stream)
+            return self._fill_on_gpu(image, mask, sketch, out, stream, choice)
         if stream is not None:
             raise ImageError("a stream was given, but the image is not on a GPU; leave it out")
-        filled = self._fill_on_host(image, mask, sketch)
+        filled = self._fill_on_host(image, mask, sketch, choice)
         if out is None:
             return filled
         check_out(out, filled)
         np.copyto(out, filled)
         return out
 
-    def _fill_on_host(self, image: UInt8Array, mask: Mask | None, sketch: Mask | None) -> UInt8Array:
+    def _fill_on_host(self, image: UInt8Array, mask: Mask | None, sketch: Mask | None, choice: Choice) -> UInt8Array:
         image = np.asarray(image)
         mask = self._given_or_fixed(image, mask)
         check_image(image, mask)
         line = self._lines(image, sketch)
+        choice = choice if self._fixed is None else "whole"
         if image.ndim == 3:
-            filled: UInt8Array = self._fill_batch(image[None], mask[None] != 0, line[None])[0]
+            filled: UInt8Array = self._host_filler.fill(image[None], mask[None] != 0, line[None], choice)[0]
             return filled
-        return self._fill_batch(image, mask != 0, line)
+        return self._host_filler.fill(image, mask != 0, line, choice)
 
-    def _fill_on_gpu(self, image: Any, mask: Any, sketch: Any, out: Any, stream: Any) -> Any:
+    def _fill_on_gpu(self, image: Any, mask: Any, sketch: Any, out: Any, stream: Any, choice: Choice) -> Any:
         from .frame_filling import FrameFiller, engine_on_gpu_of  # only with a GPU
 
         if self._fixed is None and mask is None:
@@ -148,10 +160,15 @@ class Inpainter:
             raise ImageError(NO_SKETCH)
         given = {"image": image, "mask": mask, "sketch": sketch}
         filler = FrameFiller(engine_on_gpu_of(image, self._backend), self.bundle.interface, self.fixed_size)
-        return filler.fill({name: each for name, each in given.items() if each is not None}, out, stream)
+        return filler.fill({name: each for name, each in given.items() if each is not None}, out, stream, choice)
 
     def submit(
-        self, image: UInt8Array, mask: Mask | None = None, *, sketch: Mask | None = None
+        self,
+        image: UInt8Array,
+        mask: Mask | None = None,
+        *,
+        sketch: Mask | None = None,
+        window: Choice | None = None,
     ) -> "Future[UInt8Array]":
         """Fill the holes on another thread. The arrays must not change until the future is done.
 
@@ -161,7 +178,7 @@ class Inpainter:
         Raises:
             BackendError: if this Inpainter was closed.
         """
-        return self._workers.submit(self, image, mask, sketch=sketch)
+        return self._workers.submit(self, image, mask, sketch=sketch, window=window)
 
     def map(self, pairs: Iterable[Any], ahead: int = 2) -> Generator[UInt8Array, None, None]:
         """Fill a stream of images, in order. While the caller has one, the next ones are read and filled.
@@ -245,46 +262,3 @@ class Inpainter:
             raise ImageError(NO_SKETCH)
         check_plane("sketch", np.asarray(sketch), image, "line")
         return np.asarray(sketch != 0)
-
-    def _fill_batch(self, image: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_]) -> UInt8Array:
-        profile = self.bundle.interface.profile
-        largest = profile.height[2], profile.width[2]
-        with_holes = np.flatnonzero(hole.any(axis=(1, 2)))
-        if image.shape[1] <= largest[0] and image.shape[2] <= largest[1]:
-            step = profile.batch[2]
-            if len(image) == len(with_holes) <= step:
-                return self._run(image, hole, line)
-            result = np.array(image)
-            for start in range(0, len(with_holes), step):
-                chosen = with_holes[start : start + step]
-                result[chosen] = self._run(image[chosen], hole[chosen], line[chosen])
-        else:
-            result = np.array(image)
-            for index in with_holes:
-                self._fill_by_windows(result[index], hole[index], line[index], largest)
-        return result
-
-    def _fill_by_windows(
-        self, image: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_], size: tuple[int, int]
-    ) -> None:
-        """Fill `image` [H,W,3] in place, one window after the other."""
-        unknown = hole.copy()
-        for window in windows_around_holes(hole, *size):
-            area, core = window.area, window.core
-            patch = self._run(image[area][None], unknown[area][None], line[area][None])[0]
-            target = tuple(slice(c.start - a.start, c.stop - a.start) for c, a in zip(core, area, strict=True))
-            to_fill = unknown[core][..., None]
-            image[core] = np.where(to_fill, patch[target], image[core])
-            unknown[core] = False
-
-    def _run(self, image: UInt8Array, hole: NDArray[np.bool_], line: NDArray[np.bool_]) -> UInt8Array:
-        """Pad to a size the network takes, run, and cut off the padding; padding counts as hole."""
-        count, height, width = hole.shape
-        profile, multiple = self.bundle.interface.profile, self.bundle.interface.size_multiple
-        padded_shape = (
-            max(count, profile.batch[0]),
-            padded_size(height, profile.height, multiple),
-            padded_size(width, profile.width, multiple),
-        )
-        given: dict[str, Any] = {"image": image, "mask": hole, "sketch": line}
-        return self._backend.run({name: given[name] for name in self.bundle.interface.inputs}, padded_shape)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .bundle import Bundle
 from .errors import ImageError, UsageError
+from .window_sizes import Choice, check_choice
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for: files or folders, the factor to enlarge by (None to fill holes), and whether to leave
-    images alone whose output is already there."""
+    """What the user asked for: files or folders, the factor to enlarge by (None to fill holes), whether to leave
+    images alone whose output is already there, and what of an image the network is given at once."""
 
     image: Path
     mask: Path | None
@@ -28,6 +29,7 @@ class Request:
     output: Path
     upscale: int | None = None
     resume: bool = False
+    window: Choice = "auto"
 
     @property
     def planes(self) -> dict[str, Path | None]:
@@ -55,6 +57,7 @@ def plan_jobs(bundle: Bundle, request: Request) -> list[Job]:
 
 
 def _check_options(bundle: Bundle, request: Request) -> None:
+    check_choice(request.window, bundle.interface)
     has_own_mask = bundle.fixed_mask() is not None
     if has_own_mask and request.mask is not None:
         raise UsageError(f"{bundle.path} was exported with --fixed-mask; leave out --mask")

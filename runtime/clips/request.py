@@ -9,6 +9,7 @@ from ..console import progress, say
 from ..errors import ImageError, UsageError
 from ..inpainter import Inpainter
 from ..planning import Request
+from ..window_sizes import check_choice
 from .filling import fill_clip
 from .source import SUFFIXES, is_clip, open_clip
 from .target import Encoding
@@ -21,6 +22,7 @@ def check_request(bundle: Bundle, request: Request) -> None:
         ImageError: if the clip or the mask is missing or cannot be read.
         UsageError: if the options do not fit together, the bundle or the output.
     """
+    check_choice(request.window, bundle.interface)
     fixed = bundle.fixed_mask() is not None
     if fixed == (request.mask is not None):
         raise UsageError(
@@ -52,7 +54,7 @@ def run_request(bundle: Path, device: str, threads: int, request: Request, encod
     Raises:
         InpaintrtError: as `fill_clip`; and BackendError if no backend can run the bundle here.
     """
-    with Inpainter(bundle, device, threads) as inpainter, progress() as shown:
+    with Inpainter(bundle, device, threads, request.window) as inpainter, progress() as shown:
         say(f"backend: {inpainter.backend}")
         shown.start(f"{request.image.name} -> {request.output}")
         start, told = time.perf_counter(), 0
