@@ -11,6 +11,7 @@ ABI_VERSION = 1
 
 OK, INVALID_ARGUMENT, BUNDLE_ERROR, BACKEND_ERROR, IMAGE_ERROR = range(5)
 DEVICES = {"auto": 0, "cpu": 1, "cuda": 2}
+WINDOWS = {"auto": 0, "whole": -1}
 
 
 class Options(ctypes.Structure):
@@ -24,6 +25,7 @@ class Options(ctypes.Structure):
         ("threads", ctypes.c_int32),
         ("cache_directory", ctypes.c_char_p),
         ("onnxruntime_library", ctypes.c_char_p),
+        ("window", ctypes.c_int32),
     )
 
 

@@ -105,8 +105,8 @@ def make_cases(folder: Path) -> None:
     from tests.conftest import random_picture
 
     sizes: dict[str, tuple[tuple[int, int], ...]] = {
-        "static": ((64, 64), (51, 40), (90, 150)), "dynamic": ((64, 64), (33, 96), (130, 205)), "fixed": ((45, 70),),
-        "sketch": ((51, 77), (130, 205)),
+        "static": ((64, 64), (51, 40), (90, 150)), "dynamic": ((64, 64), (33, 96), (130, 205), (420, 640)),
+        "fixed": ((45, 70),), "sketch": ((51, 77), (130, 205)),
     }  # fmt: skip
     for name, shapes in sizes.items():
         with Inpainter(folder / name, device="cpu") as inpaint:

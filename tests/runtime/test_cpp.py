@@ -13,7 +13,8 @@ from PIL import Image
 from inpaintrt.export import Interface, export_onnx
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.runtime import Bundle, Inpainter
-from inpaintrt.runtime.errors import ImageError, InpaintrtError
+from inpaintrt.runtime.errors import ImageError, InpaintrtError, UsageError
+from inpaintrt.runtime.window_sizes import Choice
 from inpaintrt.validation.cases.masks import mask_corpus
 from tests.conftest import random_picture
 from tests.guided import Guided
@@ -87,6 +88,39 @@ def test_same_bytes_upscaled(library: c_interface.Library, dynamic_bundle: Bundl
                 refused(image, 1)
 
 
+@pytest.mark.parametrize("window", ["auto", "whole", 64])
+def test_same_bytes_in_windows(library: c_interface.Library, dynamic_bundle: Bundle, window: Choice) -> None:
+    number = window if isinstance(window, int) else c_interface.WINDOWS[window]
+    far_apart, wide, along = (np.zeros(shape, np.bool_) for shape in ((300, 400), (300, 400), (150, 900)))
+    far_apart[20:30, 30:50] = far_apart[40:44, 60:63] = far_apart[250:262, 350:360] = True
+    wide[70:270, 90:310] = wide[5, 5] = True  # wider than any window
+    wide[100:102] = True
+    along[20:110] = True  # a band that is wide and long
+    for seed, hole in enumerate((far_apart, wide, along, far_apart[:90, :90])):
+        image, _ = random_picture(*hole.shape, seed)
+        opened = Inpainter(dynamic_bundle.path, device="cpu", window=window)
+        with opened as python, library.open(dynamic_bundle.path, "cpu", window=number) as cpp:
+            if window == "whole" and len(hole) > 96:
+                with pytest.raises(ImageError) as wrong:
+                    python(image, hole)
+                with pytest.raises(c_interface.CError) as wrong_in_cpp:
+                    cpp(image, hole)
+                assert str(wrong_in_cpp.value) == str(wrong.value)
+            else:
+                filled = python(image, hole)
+                assert (cpp(image, hole) == filled).all()
+                assert (filled[~hole] == image[~hole]).all()
+
+
+def test_windows_that_no_network_takes_are_refused(library: c_interface.Library, dynamic_bundle: Bundle) -> None:
+    with pytest.raises(UsageError) as wrong:
+        Inpainter(dynamic_bundle.path, device="cpu", window=100)
+    with pytest.raises(c_interface.CError) as wrong_in_cpp:
+        library.open(dynamic_bundle.path, "cpu", window=100)
+    assert wrong_in_cpp.value.code == c_interface.INVALID_ARGUMENT
+    assert str(wrong_in_cpp.value) == str(wrong.value)
+
+
 def test_same_bytes_with_a_fixed_mask(library: c_interface.Library, network: PConvUNet, tmp_path: Path) -> None:
     interface = network.interface(image_range=(-1.0, 1.0))
     export_onnx(network, tmp_path, interface=interface, batch=(1, 2, 3), fixed_mask=cpp_build.logo())
@@ -106,9 +140,10 @@ def test_same_bytes_with_a_sketch(library: c_interface.Library, tmp_path: Path) 
     interface = Interface(sketch=True, size_multiple=8)
     export_onnx(Guided(), tmp_path, interface=interface, dynamic=(32, 64, 96), batch=(1, 2, 3))
     with Inpainter(tmp_path, device="cpu") as python, library.open(tmp_path, "cpu") as cpp:
-        for height, width in ((64, 64), (51, 77), (130, 205)):  # as it is, padded, in windows
+        for height, width in ((64, 64), (51, 77), (130, 205), (250, 240)):  # as it is, padded, in windows, smaller
             pairs = [random_picture(height, width, seed) for seed in range(4)]
             images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
+            masks[0, height // 5 : height // 5 * 4, width // 5 : width // 5 * 4] = True
             lines = np.roll(masks, 1, axis=2)
             expected = python(images, masks, sketch=lines)
             assert (cpp(images, masks, sketch=lines) == expected).all()

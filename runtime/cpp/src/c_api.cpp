@@ -71,6 +71,7 @@ inpaintrt::Options convert(const inpaintrt_options& options) {
     converted.backend = static_cast<inpaintrt::Backend>(options.backend);
     converted.gpu = options.gpu;
     converted.threads = options.threads;
+    converted.window = options.window;
     if (options.cache_directory != nullptr) {
         converted.cache_directory = std::filesystem::u8path(options.cache_directory);
     }

@@ -6,27 +6,13 @@
 #include <utility>
 
 #include "frame_filler.hpp"
+#include "window_sizes.hpp"
 
 namespace inpaintrt::detail {
 namespace {
 
 /// More pixels in one call of the network are an error of the bundle, as MAX_PIXELS in runtime/images.py.
 constexpr std::int64_t most_pixels = 200'000'000;
-
-Plane<const std::uint8_t> readable(const Plane<std::uint8_t>& plane) {
-    return {plane.data, plane.rows, plane.row_bytes, plane.pitch};
-}
-
-void copy_rows(const Plane<const std::uint8_t>& from, const Plane<std::uint8_t>& to) {
-    if (from.data == to.data) return;  // in place
-    for (std::size_t y = 0; y < from.rows; ++y) std::memcpy(to.row(y), from.row(y), from.row_bytes);
-}
-
-/// The smallest size the network takes that is not below `size`.
-std::int64_t padded_size(std::size_t size, const Limits& limits, std::int64_t multiple) {
-    const std::int64_t rounded = (static_cast<std::int64_t>(size) + multiple - 1) / multiple * multiple;
-    return std::max(limits.smallest, rounded);
-}
 
 /// A plane into the network's memory of `height` rows of `row_bytes`; what is beyond it becomes `padding`.
 template <typename CopyRow>
@@ -46,8 +32,10 @@ void copy_pixels(const std::uint8_t* from, std::uint8_t* to, std::size_t count) 
 
 }  // namespace
 
-Filler::Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner)
-    : interface_(interface), fixed_(fixed), runner_(std::move(runner)) {}
+Filler::Filler(const DeployedInterface& interface, std::optional<Size> fixed, std::unique_ptr<Runner> runner, int choice)
+    : interface_(interface), fixed_(fixed), choice_(choice), runner_(std::move(runner)) {
+    check_choice(choice, interface);
+}
 
 std::vector<CheckedTask> Filler::check(const std::vector<Task>& tasks, Memory memory) const {
     std::vector<CheckedTask> checked;
@@ -75,7 +63,8 @@ void Filler::fill_on_gpu(const std::vector<Task>& tasks, void* stream) {
     const auto padded_shape = [this](std::size_t count, std::size_t height, std::size_t width) {
         return padded(count, height, width);
     };
-    FrameFiller(*queue, interface_.profile, padded_shape).fill(check(tasks, Memory::Gpu), stream);
+    const auto on_host = [this](const CheckedTask& task) { fill_all({task}, {nullptr, 0}); };
+    FrameFiller(*queue, interface_, choice_, padded_shape, on_host).fill(check(tasks, Memory::Gpu), stream);
 }
 
 std::size_t Filler::holes(const CheckedTask& task) const {
@@ -108,10 +97,13 @@ void Filler::fill_all(const std::vector<CheckedTask>& tasks, Report report) {
     for (const CheckedTask& task : tasks) {
         if (!fixed_ && !has_hole(task.mask)) {
             copy_rows(task.image, task.out);
-        } else if (fits(task)) {
-            together.push_back(&task);
         } else {
-            fill_by_windows(task, report);
+            const Plan plan = fixed_ ? Plan{} : plan_windows(task.mask, interface_, choice_);
+            if (plan.rounds.empty()) {
+                together.push_back(&task);
+            } else {
+                fill_by_windows(task, plan, report);
+            }
         }
     }
     const auto most = static_cast<std::size_t>(interface_.profile.batch.largest);
@@ -132,47 +124,6 @@ void Filler::fill_together(const std::vector<const CheckedTask*>& tasks, Report&
         const Area whole{{0, static_cast<std::int64_t>(task.height)}, {0, static_cast<std::int64_t>(task.width)}};
         report.filled(task.index, task.out, whole, report.interrupt() == nullptr ? 0 : holes(task));
     }
-}
-
-bool Filler::fits(const CheckedTask& task) const {
-    const Profile& profile = interface_.profile;
-    return static_cast<std::int64_t>(task.height) <= profile.height.largest &&
-           static_cast<std::int64_t>(task.width) <= profile.width.largest;
-}
-
-void Filler::fill_by_windows(const CheckedTask& task, Report& report) {
-    const Plane<std::uint8_t>& out = task.out;
-    std::vector<std::uint8_t> hole(task.height * task.width);
-    for (std::size_t y = 0; y < task.height; ++y) {
-        copy_mask(task.mask.row(y), hole.data() + y * task.width, task.width);
-    }
-    copy_rows(task.image, out);
-    const Plane<const std::uint8_t> unknown{hole.data(), task.height, task.width, task.width};
-    const auto fill_window = [&](const Window& window) {
-        const auto top = static_cast<std::size_t>(window.area.rows.start);
-        const auto left = static_cast<std::size_t>(window.area.columns.start);
-        const auto rows = static_cast<std::size_t>(window.area.rows.size());
-        const auto columns = static_cast<std::size_t>(window.area.columns.size());
-        const bool has_lines = task.sketch.data != nullptr;
-        const Result result =
-            run({{readable(out).part(top, rows, 3 * left, 3 * columns), unknown.part(top, rows, left, columns),
-                  has_lines ? task.sketch.part(top, rows, left, columns) : Plane<const std::uint8_t>{}}},
-                report);
-        std::size_t filled = 0;
-        for (auto y = static_cast<std::size_t>(window.core.rows.start);
-             y < static_cast<std::size_t>(window.core.rows.stop); ++y) {
-            const std::uint8_t* patch = result.composite + (y - top) * result.pitch;
-            for (auto x = static_cast<std::size_t>(window.core.columns.start);
-                 x < static_cast<std::size_t>(window.core.columns.stop); ++x) {
-                if (unknown.row(y)[x] == 0) continue;
-                std::memcpy(out.row(y) + 3 * x, patch + 3 * (x - left), 3);
-                ++filled;
-            }
-        }
-        report.filled(task.index, out, window.core, filled);
-    };
-    for_windows_around_holes(hole, static_cast<std::int64_t>(task.height), static_cast<std::int64_t>(task.width),
-                             interface_.profile.height.largest, interface_.profile.width.largest, fill_window);
 }
 
 Filler::Result Filler::run(const std::vector<Input>& inputs, const Report& report) {
@@ -213,8 +164,8 @@ Filler::Result Filler::run(const std::vector<Input>& inputs, const Report& repor
 Shape Filler::padded(std::size_t count, std::size_t height, std::size_t width) const {
     const Profile& profile = interface_.profile;
     const Shape shape{std::max(static_cast<std::int64_t>(count), profile.batch.smallest),
-                      padded_size(height, profile.height, interface_.size_multiple),
-                      padded_size(width, profile.width, interface_.size_multiple)};
+                      padded_size(static_cast<std::int64_t>(height), profile.height, interface_.size_multiple),
+                      padded_size(static_cast<std::int64_t>(width), profile.width, interface_.size_multiple)};
     // Each factor is below 2^32, so the second comparison's product cannot overflow once the first holds.
     if (shape.height > most_pixels / shape.width || shape.batch > most_pixels / (shape.height * shape.width)) {
         throw Error(ErrorCode::Backend, "the bundle asks for " + std::to_string(shape.batch) + " images of " +

@@ -14,8 +14,16 @@ Plane<std::uint8_t> rows(std::uint8_t* data, std::size_t count, std::size_t row_
     return {data, count, row_bytes, row_bytes};
 }
 
-Plane<const std::uint8_t> readable(const Plane<std::uint8_t>& plane) {
-    return {plane.data, plane.rows, plane.row_bytes, plane.pitch};
+std::size_t index(std::int64_t value) {
+    return static_cast<std::size_t>(value);
+}
+
+/// Rows and columns of a plane of `bytes` a pixel.
+template <typename Byte>
+Plane<Byte> part(const Plane<Byte>& plane, const Area& area, std::size_t bytes) {
+    if (plane.data == nullptr) return {};
+    return plane.part(index(area.rows.start), index(area.rows.size()), bytes * index(area.columns.start),
+                      bytes * index(area.columns.size()));
 }
 
 }  // namespace
@@ -55,15 +63,18 @@ void FrameFiller::check_memory(const std::vector<CheckedTask>& tasks) const {
 }
 
 bool FrameFiller::fits(const CheckedTask& task) const {
-    return static_cast<std::int64_t>(task.height) <= profile_.height.largest &&
-           static_cast<std::int64_t>(task.width) <= profile_.width.largest;
+    const Profile& profile = interface_.profile;
+    return static_cast<std::int64_t>(task.height) <= (choice_ > 0 ? choice_ : profile.height.largest) &&
+           static_cast<std::int64_t>(task.width) <= (choice_ > 0 ? choice_ : profile.width.largest);
 }
 
 void FrameFiller::fill_together(const std::vector<CheckedTask>& tasks) {
-    const auto most = static_cast<std::size_t>(profile_.batch.largest);
+    const auto most = static_cast<std::size_t>(interface_.profile.batch.largest);
     for (std::size_t start = 0; start < tasks.size(); start += most) {
         std::vector<Frame> frames;
-        for (std::size_t i = start; i < std::min(start + most, tasks.size()); ++i) frames.push_back({tasks[i]});
+        for (std::size_t i = start; i < std::min(start + most, tasks.size()); ++i) {
+            frames.push_back({tasks[i], {{0, 0, tasks[i].out}}});
+        }
         run(frames);
     }
 }
@@ -71,38 +82,84 @@ void FrameFiller::fill_together(const std::vector<CheckedTask>& tasks) {
 void FrameFiller::fill_by_windows(const CheckedTask& task) {
     const CudaStream& stream = queue_.stream();
     const CudaBuffer unknown(queue_.device().driver(), task.height * task.width);
-    const Plane<std::uint8_t> left =
-        rows(static_cast<std::uint8_t*>(unknown.device()), task.height, task.width);
+    const Plane<std::uint8_t> left = rows(static_cast<std::uint8_t*>(unknown.device()), task.height, task.width);
     try {
         stream.copy(task.mask, left);
         if (task.image.data != task.out.data) stream.copy(task.image, task.out);
         unknown.to_host(stream);
         stream.wait();
-        std::vector<std::uint8_t> hole(unknown.host(), unknown.host() + unknown.size());
-        const auto fill_window = [&](const Window& window) {
-            const auto at = [](std::int64_t value) { return static_cast<std::size_t>(value); };
-            const std::size_t top = at(window.area.rows.start), first = at(window.area.columns.start);
-            const std::size_t height = at(window.area.rows.size()), width = at(window.area.columns.size());
-            const std::size_t y = at(window.core.rows.start), x = at(window.core.columns.start);
-            const std::size_t core_rows = at(window.core.rows.size()), core_columns = at(window.core.columns.size());
-            CheckedTask part;
-            part.height = height;
-            part.width = width;
-            part.image = readable(task.out).part(top, height, 3 * first, 3 * width);
-            part.mask = readable(left).part(top, height, first, width);
-            if (task.sketch.data != nullptr) part.sketch = task.sketch.part(top, height, first, width);
-            part.out = task.out.part(y, core_rows, 3 * x, 3 * core_columns);
-            run({{part, y - top, x - first}});
-            // The next window takes what this one filled for known.
-            stream.set(left.part(y, core_rows, x, core_columns), 0);
-        };
-        for_windows_around_holes(hole, static_cast<std::int64_t>(task.height), static_cast<std::int64_t>(task.width),
-                                 profile_.height.largest, profile_.width.largest, fill_window);
+        const std::vector<std::uint8_t> hole(unknown.host(), unknown.host() + unknown.size());
+        const Plane<const std::uint8_t> plane{hole.data(), task.height, task.width, task.width};
+        if (has_hole(plane)) {
+            const Plan plan = plan_windows(plane, interface_, choice_);
+            if (plan.is_reduced()) {
+                fill_on_host(task, hole);
+            } else {
+                fill_planned(task, plan, left);
+            }
+        }
     } catch (...) {
         stream.settle();
         throw;
     }
     stream.settle();  // the mask's copy goes
+}
+
+void FrameFiller::fill_planned(const CheckedTask& task, const Plan& plan, const Plane<std::uint8_t>& left) {
+    CheckedTask unfilled = task;
+    unfilled.mask = readable(left);
+    for (const std::vector<Window>& windows : plan.rounds) {
+        std::vector<Area> filled;
+        for (const Window& window : windows) {
+            const std::vector<Area> rectangles = plan.rectangles(window);
+            fill_window(unfilled, window.area, rectangles);
+            filled.insert(filled.end(), rectangles.begin(), rectangles.end());
+        }
+        // The next round takes what this one filled for known.
+        for (const Area& area : filled) queue_.stream().set(part(left, area, 1), 0);
+        unfilled.image = readable(task.out);
+    }
+}
+
+void FrameFiller::fill_window(const CheckedTask& task, const Area& area, const std::vector<Area>& rectangles) {
+    CheckedTask given;
+    given.height = index(area.rows.size());
+    given.width = index(area.columns.size());
+    given.image = part(task.image, area, 3);
+    given.mask = part(task.mask, area, 1);
+    given.sketch = part(task.sketch, area, 1);
+    Frame frame{given, {}};
+    for (const Area& rectangle : rectangles) {
+        frame.copies.push_back({index(rectangle.rows.start - area.rows.start),
+                                index(rectangle.columns.start - area.columns.start), part(task.out, rectangle, 3)});
+    }
+    run({frame});
+}
+
+void FrameFiller::fill_on_host(const CheckedTask& task, const std::vector<std::uint8_t>& hole) {
+    const CudaStream& stream = queue_.stream();
+    const std::size_t row_bytes = 3 * task.width;
+    const CudaBuffer image(queue_.device().driver(), task.height * row_bytes);
+    const CudaBuffer sketch(queue_.device().driver(), task.height * task.width);
+    const Plane<std::uint8_t> pixels = rows(static_cast<std::uint8_t*>(image.device()), task.height, row_bytes);
+    stream.copy(task.image, pixels);
+    image.to_host(stream);
+    if (task.sketch.data != nullptr) {
+        stream.copy(task.sketch, rows(static_cast<std::uint8_t*>(sketch.device()), task.height, task.width));
+        sketch.to_host(stream);
+    }
+    stream.wait();
+    CheckedTask copied;
+    copied.height = task.height;
+    copied.width = task.width;
+    copied.out = rows(image.host(), task.height, row_bytes);
+    copied.image = readable(copied.out);
+    copied.mask = {hole.data(), task.height, task.width, task.width};
+    if (task.sketch.data != nullptr) copied.sketch = readable(rows(sketch.host(), task.height, task.width));
+    on_host_(copied);
+    image.to_device(stream);
+    stream.copy(readable(pixels), task.out);
+    stream.settle();  // the buffers go
 }
 
 void FrameFiller::run(const std::vector<Frame>& frames) {
@@ -130,9 +187,10 @@ void FrameFiller::run(const std::vector<Frame>& frames) {
     }
     queue_.enqueue();
     for (std::size_t i = 0; i < frames.size(); ++i) {
-        const Plane<std::uint8_t>& out = frames[i].task.out;
         const Plane<const std::uint8_t> composite{buffers.composite + 3 * i * pixels, height, 3 * width, 3 * width};
-        stream.copy(composite.part(frames[i].top, out.rows, 3 * frames[i].left, out.row_bytes), out);
+        for (const Copy& copy : frames[i].copies) {
+            stream.copy(composite.part(copy.top, copy.out.rows, 3 * copy.left, copy.out.row_bytes), copy.out);
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 #include "guarded.hpp"
 #include "shared_library.hpp"
 #include "upscale.hpp"
+#include "window_sizes.hpp"
 
 namespace inpaintrt {
 namespace {
@@ -71,8 +72,9 @@ public:
         const detail::Bundle bundle = detail::Bundle::open(path);
         check_interface(bundle);
         const std::optional<detail::Size> fixed = bundle.fixed_size();
+        detail::check_choice(options.window, bundle.interface);  // before a backend is opened
         detail::Chosen chosen = detail::choose_backend(bundle, options);
-        return std::make_unique<Implementation>(detail::Filler(bundle.interface, fixed, std::move(chosen.runner)),
+        return std::make_unique<Implementation>(detail::Filler(bundle.interface, fixed, std::move(chosen.runner), options.window),
                                                 std::move(chosen.choice));
     }
 

@@ -134,6 +134,15 @@ std::size_t count_holes(const Plane<const std::uint8_t>& mask) {
     return count;
 }
 
+Plane<const std::uint8_t> readable(const Plane<std::uint8_t>& plane) {
+    return {plane.data, plane.rows, plane.row_bytes, plane.pitch};
+}
+
+void copy_rows(const Plane<const std::uint8_t>& from, const Plane<std::uint8_t>& to) {
+    if (from.data == to.data) return;  // in place
+    for (std::size_t y = 0; y < from.rows; ++y) std::memcpy(to.row(y), from.row(y), from.row_bytes);
+}
+
 void copy_mask(const std::uint8_t* from, std::uint8_t* to, std::size_t count) {
     std::transform(from, from + count, to, [](std::uint8_t value) { return std::uint8_t{value != 0}; });
 }

@@ -62,6 +62,11 @@ std::size_t count_holes(const Plane<const std::uint8_t>& mask);
 Plane<const std::uint8_t> check_image(const ImageView& view, const std::string& name);
 Plane<std::uint8_t> check_image(const MutableImageView& view, const std::string& name);
 
+Plane<const std::uint8_t> readable(const Plane<std::uint8_t>& plane);
+
+/// Nothing where both are the same memory.
+void copy_rows(const Plane<const std::uint8_t>& from, const Plane<std::uint8_t>& to);
+
 /// 1 where `from` is non-zero, 0 elsewhere.
 void copy_mask(const std::uint8_t* from, std::uint8_t* to, std::size_t count);
 

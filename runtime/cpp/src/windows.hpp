@@ -1,36 +1,47 @@
-// Windows around holes: how an image larger than the network's largest size is filled. As runtime/windows.py.
+// Windows around holes: what of an image the network is given. As runtime/windows.py.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
+
+#include "area.hpp"
+#include "bundle/document.hpp"
+#include "views.hpp"
 
 namespace inpaintrt::detail {
 
-struct Interval {
-    std::int64_t start = 0;
-    std::int64_t stop = 0;
-
-    std::int64_t size() const { return stop - start; }
-};
-
-struct Area {
-    Interval rows;
-    Interval columns;
-};
-
-/// A part of an image, `area`, in which the holes of `core` are to be filled.
+/// What the network is given at once: `area` of the image at 1/`scale` of its size, for the holes in `core` of the image
+/// whose cells have its number.
 struct Window {
+    std::int32_t number = 0;
     Area area;
     Area core;
+    std::int64_t scale = 1;
 };
 
-/// Call `fill` with windows of at most `height` x `width` pixels whose cores cover every hole pixel once.
-///
-/// `hole` is [rows, columns], non-zero = hole; the holes of a core are cleared after its window was filled, so that later
-/// windows take for known what earlier ones filled.
-void for_windows_around_holes(std::vector<std::uint8_t>& hole, std::int64_t rows, std::int64_t columns,
-                              std::int64_t height, std::int64_t width,
-                              const std::function<void(const Window&)>& fill);
+/// How the holes of one image are filled.
+struct Plan {
+    /// Windows that do not need each other; the next round takes what this one filled for known. None of them where the
+    /// network is given the image as it is.
+    std::vector<std::vector<Window>> rounds;
+    std::vector<std::int32_t> owner;  ///< Of each cell, the number of the window that fills its holes, or -1.
+    std::int64_t cell = 1;            ///< Side of a cell in pixels.
+    std::int64_t columns = 1;         ///< Cells in a row.
+
+    bool owns(const Window& window, std::int64_t y, std::int64_t x) const {
+        return owner[static_cast<std::size_t>(y / cell * columns + x / cell)] == window.number;
+    }
+
+    /// Whether some of the windows are at a smaller scale.
+    bool is_reduced() const;
+
+    /// Areas of the image that together are the window's own part of its core.
+    std::vector<Area> rectangles(const Window& window) const;
+};
+
+/// `hole` is [rows,columns], non-zero = hole, and has one; `choice` is that of Options. Throws Error(Image) if the whole
+/// image is asked for and is too large.
+Plan plan_windows(const Plane<const std::uint8_t>& hole, const DeployedInterface& interface, int choice);
 
 }  // namespace inpaintrt::detail

@@ -39,7 +39,7 @@ TEST(Filler, AnySizeAndPitch) {
     std::mt19937 random(2);
     for (unsigned round = 0; round < 200; ++round) {
         const int width = 1 + static_cast<int>(random() % 200), height = 1 + static_cast<int>(random() % 200);
-        Sample sample(width, height, round, round % 5 / 4.0, random() % 3 * 7);
+        Sample sample(width, height, round, round % 4 / 4.0, random() % 3 * 7);
         const Bytes before = sample.image;
         filler.fill({sample.task()});
         EXPECT_EQ(sample.image, before);
@@ -90,7 +90,26 @@ TEST(Filler, ASmallHoleInALargeImageCostsOneWindow) {
     filler.fill({sample.task()});
     expect_inverted(sample, sample.image);
     ASSERT_EQ(shapes.size(), 1U);
-    EXPECT_TRUE((shapes[0] == detail::Shape{1, 96, 96}));
+    EXPECT_TRUE((shapes[0] == detail::Shape{1, 64, 96}));
+}
+
+TEST(Filler, WindowsOfOneSizeAreABatchAndWideHolesAreReduced) {
+    std::vector<detail::Shape> shapes;
+    detail::Filler filler(takes(32, 96, 8, {1, 2, 3}), std::nullopt, std::make_unique<InvertingRunner>(&shapes));
+    Sample sample(700, 500, 0, 0);
+    for (const std::size_t x : {30, 200, 400, 600}) sample.mask[100 * 700 + x] = 1;
+    for (std::size_t y = 200; y < 400; ++y) std::memset(&sample.mask[y * 700 + 300], 9, 200);
+    filler.fill({sample.task()});
+    ASSERT_EQ(shapes.size(), 3U);
+    EXPECT_TRUE((shapes[0] == detail::Shape{3, 64, 64}));
+    EXPECT_TRUE((shapes[1] == detail::Shape{1, 64, 64}));
+    EXPECT_TRUE((shapes[2] == detail::Shape{1, 96, 96}));  // at a fifth
+    for (int y = 0; y < sample.height; ++y) {
+        for (int x = 0; x < sample.width; ++x) {
+            if (sample.is_hole(x, y)) continue;
+            ASSERT_EQ(std::memcmp(sample.pixel(sample.out, x, y), sample.pixel(sample.image, x, y), 3), 0);
+        }
+    }
 }
 
 TEST(Filler, TheResultMayLieInTheInputs) {

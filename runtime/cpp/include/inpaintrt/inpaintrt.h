@@ -47,6 +47,11 @@ enum {
     INPAINTRT_BACKEND_ONNXRUNTIME_CPU = 4
 };
 
+/* What of an image the network is given at once: the whole image or windows around groups of holes, whichever is fewer
+ * pixels, with wide holes at a smaller scale; or the image as it is, refusing what is larger than the network takes. Any
+ * other positive number: windows of that height and width in pixels. */
+enum { INPAINTRT_WINDOW_AUTO = 0, INPAINTRT_WINDOW_WHOLE = -1 };
+
 typedef struct inpaintrt_inpainter inpaintrt_inpainter;
 
 /* Filled by inpaintrt_default_options. Paths are UTF-8, and NULL where the default is wanted. */
@@ -58,6 +63,7 @@ typedef struct {
     int32_t threads;                 /* CPU threads for one image; 0 leaves it to the backend */
     const char* cache_directory;     /* for what TensorRT-RTX compiles; NULL = beside the engine */
     const char* onnxruntime_library; /* ONNX Runtime's shared library; NULL = searched */
+    int32_t window;                  /* INPAINTRT_WINDOW_..., or a size in pixels */
 } inpaintrt_options;
 
 /* Pixels in the caller's memory, rows from top to bottom: 3 bytes a pixel (RGB) for images, 1 for masks. */

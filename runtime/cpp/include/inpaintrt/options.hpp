@@ -20,6 +20,10 @@ enum class Backend : int {
     OnnxRuntimeCpu = INPAINTRT_BACKEND_ONNXRUNTIME_CPU,
 };
 
+/// What of an image the network is given at once: the image as it is, or windows around groups of holes, by cost.
+constexpr int window_auto = INPAINTRT_WINDOW_AUTO;
+constexpr int window_whole = INPAINTRT_WINDOW_WHOLE;
+
 /// What an Inpainter is opened with.
 struct Options {
     Device device = Device::Auto;
@@ -28,6 +32,7 @@ struct Options {
     int threads = 0;  ///< CPU threads for one image, at most as many as there are CPUs; 0 leaves it to the backend.
     std::filesystem::path cache_directory;      ///< For what TensorRT-RTX compiles; empty = beside the engine.
     std::filesystem::path onnxruntime_library;  ///< ONNX Runtime's shared library; empty = searched, see the guide.
+    int window = window_auto;  ///< Or `window_whole`, or the height and width of windows in pixels.
 };
 
 }  // namespace inpaintrt
