@@ -59,7 +59,7 @@ class Target:
             raise UsageError(f"--codec {self._codec}: cannot be written into {suffix}: {error}") from None
         self._configure(video, encoding)
         self._copies = {
-            stream.index: output.add_stream_from_template(stream)
+            stream.index: self._copy_of(stream)
             for stream in source.streams
             if stream is not video and stream.type in ("audio", "subtitle")
         }
@@ -81,6 +81,13 @@ class Target:
             codec.options = {"crf": str(QUALITY if encoding.quality is None else encoding.quality)}
         elif encoding.quality is not None:
             raise UsageError(f"--quality does not apply to --codec {self._codec}")
+
+    def _copy_of(self, stream: Any) -> Any:
+        """A stream for the packets of another one; its language, title and part (such as default) are kept."""
+        copy = self._output.add_stream_from_template(stream)
+        copy.metadata.update(stream.metadata)
+        copy.disposition = stream.disposition
+        return copy
 
     def rotate(self, degrees: int) -> None:
         """Have players turn the frames, counter-clockwise, as those of the source. Before the first frame."""
