@@ -58,7 +58,8 @@ def seam(image: UInt8Array, hole: Hole) -> float:
 
 def patch_by_patch(inpaint: Inpainter, image: UInt8Array, hole: Hole, side: int) -> UInt8Array:
     """Windows of the network's size over a wide hole; each fills half its height and width."""
-    filled, unknown, step = image.copy(), hole.copy(), side // 2
+    filled: UInt8Array = image.copy()
+    unknown, step = hole.copy(), side // 2
     for top in range(0, hole.shape[0], step):
         for left in range(0, hole.shape[1], step):
             core = slice(top, top + step), slice(left, left + step)
