@@ -1,6 +1,8 @@
 """On a machine with an NVIDIA GPU: engines are built for it, run, and judged by the gate. Skipped elsewhere."""
 
+import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import pytest
 from inpaintrt.engines import build_engines
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.backends import choice, engine
-from inpaintrt.runtime.backends.gpu import device_count, local_target
+from inpaintrt.runtime.backends.gpu import current, device_count, local_target, open_device
 from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend
-from inpaintrt.runtime.errors import BackendError, EngineBuildError
+from inpaintrt.runtime.errors import BackendError, EngineBuildError, ImageError
 from inpaintrt.runtime.frame_filling import FrameFiller
 from inpaintrt.validation import validate
 from tests.conftest import random_picture
@@ -111,6 +113,9 @@ def image_of(side: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def test_copies_capture_replay_and_eviction_on_the_real_driver(engine_bundle: Bundle, copying: CopyingLibrary) -> None:
+    device = open_device()
+    with current(device):
+        reserved = device.memory_resource.attributes.reserved_mem_current
     backend = engine_for(engine_bundle)
     for seed in range(5):
         for side in (8, 16, 24, 32, 40, 48):  # more than are kept
@@ -119,6 +124,7 @@ def test_copies_capture_replay_and_eviction_on_the_real_driver(engine_bundle: Bu
                 assert (backend.run(given) == given["image"]).all()
     assert backend.memory.activations == 2 * 48 * 48 * 3
     backend.close()
+    assert backend.device.memory_resource.attributes.reserved_mem_current <= reserved  # other libraries can have it
 
 
 @pytest.mark.parametrize("way", ["refused", "invalidated"])
@@ -159,16 +165,44 @@ def test_threads_close_and_every_gpu_on_the_real_driver(engine_bundle: Bundle, c
         assert all((result == given["image"]).all() for result, given in zip(found, inputs, strict=True))
 
 
-def test_frames_of_torch_on_the_real_driver(engine_bundle: Bundle, copying: CopyingLibrary) -> None:
-    import torch
-
-    if not torch.cuda.is_available():
+def frames_of(library: str) -> tuple[Any, Callable[[np.ndarray], Any], list[Callable[[Any], np.ndarray]]]:
+    """A stream of a library, how it brings an array to the GPU, and how it reads what is there."""
+    module = pytest.importorskip(library)
+    if library == "cupy":
+        readers = [module.from_dlpack, module.asarray]  # by either protocol
+        return (
+            module.cuda.Stream(non_blocking=True),
+            module.asarray,
+            [lambda r, f=f: module.asnumpy(f(r)) for f in readers],
+        )
+    if not module.cuda.is_available():
         pytest.skip("needs a torch with CUDA")
-    filler = FrameFiller(engine_for(engine_bundle), engine_bundle.interface)
-    for side, stream in ((16, None), (24, torch.cuda.Stream()), (100, None)):  # the last one in windows
-        image = torch.randint(0, 256, (side, side, 3), dtype=torch.uint8, device="cuda")
-        mask = torch.ones((side, side), dtype=torch.uint8, device="cuda")
-        torch.cuda.synchronize()
-        with torch.cuda.stream(stream):
-            result = filler.fill({"image": image, "mask": mask}, None, stream)
-            assert (torch.from_dlpack(result) == image).all()
+    return (
+        module.cuda.Stream(), lambda array: module.from_numpy(array).cuda(),
+        [lambda result: module.from_dlpack(result).cpu().numpy()],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("library", ["torch", "cupy"])
+def test_frames_of_other_libraries_on_the_real_driver(
+    engine_bundle: Bundle, copying: CopyingLibrary, library: str
+) -> None:
+    own, make, readers = frames_of(library)
+    current_stream = own if library == "cupy" else pytest.importorskip("torch").cuda.stream(own)
+    backend = engine_for(engine_bundle)
+    filler = FrameFiller(backend, engine_bundle.interface)
+    for side in (16, 24, 100):  # the last one in windows
+        for hole in (np.uint8, np.bool_):
+            given = image_of(side, side)
+            with current_stream:  # what the library does next, it does on this stream, and does not wait for it
+                arrays = {"image": make(given["image"]), "mask": make(given["mask"].astype(hole))}
+                results = [filler.fill(arrays, None, own), filler.fill(arrays, None, None)]
+                out = make(np.zeros_like(given["image"]))
+                assert filler.fill(arrays, out, getattr(own, "ptr", own)) is out
+                for result, read in itertools.product(results, readers):
+                    assert (read(result) == given["image"]).all()
+                assert (np.asarray(out.get() if library == "cupy" else out.cpu()) == given["image"]).all()
+    with pytest.raises(ImageError, match="mask is not on a GPU"):
+        filler.fill({"image": make(given["image"]), "mask": given["mask"]}, None, None)
+    backend.close()
+    assert (readers[0](results[0]) == given["image"]).all()  # a result outlives the backend

@@ -42,7 +42,15 @@ def run(driver: dict[str, str], *arguments: str) -> str:
 
 
 def test_what_test_gpu_does_on_the_real_driver(driver: dict[str, str]) -> None:
-    chosen = ["tests/test_gpu.py", "-k", "real_driver and not torch", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    chosen = [
+        "tests/test_gpu.py",
+        "-k",
+        "real_driver and not other_libraries",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+    ]
     passed = re.search(r"(\d+) passed", run(driver, "pytest", "-q", *chosen))
     assert passed is not None
     assert int(passed[1]) >= 4
