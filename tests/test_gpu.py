@@ -69,6 +69,7 @@ def test_the_cpp_runtime_gives_the_same_bytes(bundle: Bundle, target: str, backe
         for seed in range(5):  # warm-up, capture, launches
             image, hole = random_picture(50, 61, seed)
             assert (python(image, hole) == cpp(image, hole)).all()
+            assert (python(image, hole) == cpp.on_gpu(image, hole)).all()
 
 
 class CopyingContext(Context):

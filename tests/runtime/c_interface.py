@@ -64,6 +64,9 @@ class Library:
         self.functions.inpaintrt_backend.restype = ctypes.c_char_p
         self.functions.inpaintrt_backend.argtypes = [ctypes.c_void_p]
         self.functions.inpaintrt_inpaint.argtypes = [ctypes.c_void_p, ctypes.POINTER(Task), ctypes.c_size_t]
+        self.functions.inpaintrt_inpaint_on_gpu.argtypes = [
+            ctypes.c_void_p, ctypes.POINTER(Task), ctypes.c_size_t, ctypes.c_void_p,
+        ]  # fmt: skip
         self.functions.inpaintrt_clone.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]
         self.functions.inpaintrt_close.argtypes = [ctypes.c_void_p]
 
@@ -120,6 +123,29 @@ class CInpainter:
             [None] * len(image) if plane is None else list(plane.view(np.uint8)) for plane in (mask, sketch)
         )
         self.run(list(zip(image, masks, out, sketches, strict=True)))
+        return out
+
+    def on_gpu(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """As a call with one image, which a stream copies to the GPU before it and back after it."""
+        from cuda.core import Device  # only with a GPU
+
+        from inpaintrt.runtime.backends.gpu import call_driver
+
+        device = Device(0)
+        device.set_current()
+        stream = device.create_stream()
+        out = np.zeros_like(image)
+        arrays = (image, mask.view(np.uint8), out)
+        buffers = [device.allocate(array.nbytes, stream=stream) for array in arrays]
+        views = []
+        for array, buffer in zip(arrays, buffers, strict=True):
+            call_driver("cuMemcpyHtoDAsync", int(buffer.handle), array.ctypes.data, array.nbytes, stream.handle)
+            views.append(View(int(buffer.handle), array.shape[1], array.shape[0], array.strides[0]))
+        task = Task(views[0], views[1], View(), views[2])
+        handle = int(stream.handle)
+        self.library.check(self.library.functions.inpaintrt_inpaint_on_gpu(self.handle, ctypes.byref(task), 1, handle))
+        call_driver("cuMemcpyDtoHAsync", out.ctypes.data, int(buffers[2].handle), out.nbytes, stream.handle)
+        stream.sync()
         return out
 
     def upscale(self, image: np.ndarray, factor: int) -> np.ndarray:
