@@ -137,7 +137,9 @@ exec '{wine}' "$@"
     # Kept between programs, which start several times as fast; it ends by itself.
     server = Path(wine).with_name("wineserver")
     if server.exists():
-        check("env", f"WINEPREFIX={prefix}", f"LD_LIBRARY_PATH={PACKAGES}/usr/lib/x86_64-linux-gnu", server, "-p300")
+        environment = {"WINEPREFIX": str(prefix), "LD_LIBRARY_PATH": f"{PACKAGES}/usr/lib/x86_64-linux-gnu"}
+        nowhere = subprocess.DEVNULL  # it would keep a pipe open
+        subprocess.run([server, "-p300"], check=True, env=os.environ | environment, stdout=nowhere, stderr=nowhere)
     return launcher
 
 
