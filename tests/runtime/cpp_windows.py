@@ -67,6 +67,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cpp_build.make_bundles(folder / "bundles")
+        keep_running(wine)
         output = cpp_build.run_tests(BUILT, Path(windows_path(folder / "bundles")), INPAINTRT_TEST_CYCLES=20)
         say(next(line for line in output.splitlines() if "tests passed" in line))
         check_program(wine, folder)
@@ -134,13 +135,20 @@ exec '{wine}' "$@"
     if zlib.exists():
         shutil.copy(zlib, system)
     check(launcher, "wineboot", "--init")
-    # Kept between programs, which start several times as fast; it ends by itself.
-    server = Path(wine).with_name("wineserver")
-    if server.exists():
-        environment = {"WINEPREFIX": str(prefix), "LD_LIBRARY_PATH": f"{PACKAGES}/usr/lib/x86_64-linux-gnu"}
-        nowhere = subprocess.DEVNULL  # it would keep a pipe open
-        subprocess.run([server, "-p300"], check=True, env=os.environ | environment, stdout=nowhere, stderr=nowhere)
     return launcher
+
+
+def keep_running(wine: Path) -> None:
+    """Start Wine's server and its own processes for some minutes, so that programs start several times as fast."""
+    unpacked = PACKAGES / "usr" / "lib" / "wine" / "wineserver"
+    server = str(unpacked) if unpacked.exists() else shutil.which("wineserver")
+    environment = os.environ | {
+        "WINEPREFIX": str(WORK / "wine"), "LD_LIBRARY_PATH": str(PACKAGES / "usr" / "lib" / "x86_64-linux-gnu"),
+    }  # fmt: skip
+    for command in ([server, "-p300"], [wine, "wineboot"]):
+        if server is not None:  # they would keep a pipe open
+            nowhere = subprocess.DEVNULL
+            subprocess.run(command, check=True, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere)
 
 
 def build_libraries() -> None:

@@ -68,12 +68,18 @@ DWORD attributes(const fs::path& path) {
     return found;
 }
 
+/// The folder that a path in the long form lies in; of a drive's root, itself. Without its last sign, that is the device.
+fs::path folder_of(const fs::path& path) {
+    fs::path folder = path.parent_path();
+    if (folder.native().back() == L':') folder += L"\\";
+    return folder;
+}
+
 bool has_links(const fs::path& path) {
-    for (fs::path part = path; part.has_relative_path(); part = part.parent_path()) {
-        const DWORD found = attributes(part);
-        if (found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return true;
-    }
-    return false;
+    const DWORD found = GetFileAttributesW(path.c_str());
+    if (found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return true;
+    const fs::path folder = folder_of(path);
+    return folder != path && has_links(folder);
 }
 
 void make_folder(const fs::path& path) {
@@ -159,8 +165,9 @@ fs::path real_path(const fs::path& path) {
             return whole;
         }
     }
-    if (file_exists(path) || whole.parent_path() == whole) return whole;
-    return real_path(whole.parent_path()) / whole.filename();
+    const fs::path folder = folder_of(whole);
+    if (file_exists(path) || folder == whole) return whole;
+    return real_path(folder) / whole.filename();
 }
 
 bool replace_file(const fs::path& path, const void* data, std::size_t size) try {
