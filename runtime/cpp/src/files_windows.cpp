@@ -76,10 +76,10 @@ fs::path folder_of(const fs::path& path) {
 }
 
 bool has_links(const fs::path& path) {
-    const DWORD found = GetFileAttributesW(path.c_str());
-    if (found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return true;
     const fs::path folder = folder_of(path);
-    return folder != path && has_links(folder);
+    if (folder == path) return false;
+    const DWORD found = GetFileAttributesW(path.c_str());
+    return (found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_REPARSE_POINT) != 0) || has_links(folder);
 }
 
 void make_folder(const fs::path& path) {
