@@ -148,7 +148,8 @@ def keep_running(wine: Path) -> None:
     for command in ([server, "-p300"], [wine, "wineboot"]):
         if server is not None:  # they would keep a pipe open
             nowhere = subprocess.DEVNULL
-            subprocess.run(command, check=True, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+            # A server that runs already refuses a second one.
+            subprocess.run(command, check=False, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere)
 
 
 def build_libraries() -> None:
@@ -232,7 +233,9 @@ def check_plugin(wine: Path, bundle: Path) -> None:
     ends = []
     for _ in range(CANCELLATIONS):
         output = check(wine, program, windows_path(bundle), "300", str(rng.randrange(300)), expected=(0, 3))
-        ends.append(output.splitlines()[-1].strip())
+        # ONNX Runtime may add a line of its own, as there is no DirectX.
+        ends += [line.strip() for line in output.splitlines() if "; the image" in line]
+    assert len(ends) == CANCELLATIONS, ends
     assert set(ends) <= {"done; the image changed", "cancelled; the image is unchanged"}, ends
     cancelled = sum(end.startswith("cancelled") for end in ends)
     say(f"inpaintrt-plugin: {cancelled} of {CANCELLATIONS} calls ended at a random moment, none left a half result")
