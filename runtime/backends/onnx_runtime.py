@@ -1,6 +1,8 @@
 """ONNX Runtime, on the CPU or through CUDA."""
 
+import contextlib
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..bundle import Bundle
 from ..errors import BackendError
+from .gpu import first_line
 from .memory import PADDING
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -44,7 +47,7 @@ class OnnxRuntimeBackend:
         except BackendError:
             raise
         except Exception as error:  # ONNX Runtime's exceptions share no base
-            raise BackendError(f"onnxruntime cannot load the {precision} model: {error}") from error
+            raise BackendError(f"onnxruntime cannot load the {precision} model: {first_line(error)}") from error
 
     @property
     def memory(self) -> None:
@@ -65,7 +68,7 @@ class OnnxRuntimeBackend:
         try:
             composite: NDArray[np.uint8] = session.run(["composite"], given)[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base
-            raise BackendError(f"{self.name}: {str(error).splitlines()[0]}") from error
+            raise BackendError(f"{self.name}: {first_line(error)}") from error
         count, height, width = inputs["image"].shape[:3]
         return composite[:count, :height, :width]
 
@@ -125,11 +128,15 @@ def open_session(model: bytes, device: str, threads: int = 0, optimise: bool = T
         # In the order of the file; in its own order ONNX Runtime keeps what is read once, at the end, all the while.
         options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     kind, _, number = device.partition(":")
-    if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
-        # Without it the provider finds CUDA and cuDNN only if torch was imported before, or system-wide.
-        onnxruntime.preload_dlls()
     chosen = PROVIDER_OPTIONS[kind] | ({"device_id": number} if number else {})
-    session = onnxruntime.InferenceSession(model, options, providers=[(PROVIDERS[kind], chosen)])
+    with contextlib.redirect_stdout(sys.stderr):  # both calls print, and standard output may be somebody's JSON
+        if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
+            # Without it the provider finds CUDA and cuDNN only if torch was imported before, or system-wide.
+            onnxruntime.preload_dlls()
+        # Without `enable_fallback=0` a run that fails on the GPU is done again on the CPU, and so are all later ones.
+        session = onnxruntime.InferenceSession(
+            model, options, providers=[(PROVIDERS[kind], chosen)], enable_fallback=0
+        )  # fmt: skip
     if PROVIDERS[kind] not in session.get_providers():
         raise BackendError(
             f"onnxruntime could not start {PROVIDERS[kind]} on {device}: it needs an NVIDIA driver for its CUDA "

@@ -16,13 +16,18 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, starts: bool) -> list[Any]:
     log: list[Any] = []
     cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
 
-    def session(model: bytes, options: Any, providers: Any) -> Any:
+    def session(model: bytes, options: Any, providers: Any, enable_fallback: int = 1) -> Any:
+        assert enable_fallback == 0  # as the real one takes it: never on another device without a word
         log.append(providers)
         return SimpleNamespace(get_providers=lambda: [cuda, cpu] if starts else [cpu])
 
+    def preload() -> None:
+        print("Skip loading CUDA and cuDNN DLLs since torch is imported.")  # noqa: T201 - as the real one does
+        log.append("preloaded")
+
     module = SimpleNamespace(
         SessionOptions=SimpleNamespace, InferenceSession=session, __version__="1.0",
-        preload_dlls=lambda: log.append("preloaded"), get_available_providers=lambda: [cuda, cpu],
+        preload_dlls=preload, get_available_providers=lambda: [cuda, cpu],
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "onnxruntime", module)
     return log
@@ -30,10 +35,11 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, starts: bool) -> list[Any]:
 
 @pytest.mark.parametrize(("device", "options"), [("cuda", {}), ("cuda:1", {"device_id": "1"})])
 def test_cuda_is_loaded_before_the_session_and_on_the_gpu_asked_for(
-    monkeypatch: pytest.MonkeyPatch, device: str, options: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str, options: dict[str, str]
 ) -> None:
     log = stand_in(monkeypatch, starts=True)
     open_session(b"", device)
+    assert capsys.readouterr().out == ""  # that is for results
     assert log == ["preloaded", [("CUDAExecutionProvider", {"use_tf32": "0"} | options)]]
 
 
