@@ -1,6 +1,8 @@
-"""A folder of images, filled by `inpaint` as it is against one image after the other: `python -m benchmarks.streams`.
+"""A folder, a clip and a large image, filled on the CPU: `python -m benchmarks.streams BUNDLE`.
 
-Images are JPEGs of one megapixel with small holes, as scratches are. Both ways take turns, and write the same files.
+The folder holds JPEGs of one megapixel with small holes, as scratches are; `inpaint` and one image after the other
+take turns, and write the same files. The clip has a logo that does not move (needs PyAV). The large image has 12
+megapixels, 1 % of which are three holes.
 """
 
 import json
@@ -18,9 +20,12 @@ import typer
 from PIL import Image
 
 from inpaintrt.runtime import Bundle, Inpainter
+from inpaintrt.runtime.clips.filling import fill_clip
 from inpaintrt.runtime.console import say
 from inpaintrt.runtime.filling import fill_job, fill_jobs
 from inpaintrt.runtime.planning import Job, Request, plan_jobs
+from inpaintrt.runtime.window_sizes import Sizes
+from inpaintrt.runtime.windows import plan_windows
 from inpaintrt.validation.cases.images import synthetic_image
 
 RESULTS = Path(__file__).parent / "results"
@@ -44,6 +49,53 @@ def make_folder(folder: Path, count: int) -> Request:
     return Request(folder / "images", folder / "masks", None, folder / "out")
 
 
+def make_clip(folder: Path, count: int) -> tuple[Path, Path]:
+    """A clip of 640x360 and the mask of a logo in its corner."""
+    import av
+
+    hole = np.zeros((360, 640), dtype=np.uint8)
+    hole[20:60, 500:620] = 255
+    Image.fromarray(hole).save(folder / "logo.png")
+    image = synthetic_image(360, 640, np.random.default_rng(0))
+    with av.open(str(folder / "clip.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(np.roll(image, 2 * number, axis=1), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return folder / "clip.mp4", folder / "logo.png"
+
+
+def measure_clip(inpaint: Inpainter, folder: Path, count: int) -> dict[str, object]:
+    """Frames a second, decoding and encoding (libx264) included."""
+    clip, logo = make_clip(folder, count)
+    done = fill_clip(inpaint, clip, logo, folder / "filled.mp4")
+    return {"size": "640x360", "frames": done.frames, "frames_per_second": round(done.frames / done.seconds, 2)}
+
+
+def measure_large_image(inpaint: Inpainter) -> dict[str, object]:
+    """Seconds for the large image, and how many pixels the network was given for each pixel of the image."""
+    hole = np.zeros((3000, 4000), dtype=np.bool_)
+    for top, left in ((300, 400), (1400, 3300), (2500, 1700)):
+        hole[top : top + 200, left : left + 200] = True
+    image = synthetic_image(3000, 4000, np.random.default_rng(0))
+    interface = inpaint.bundle.interface
+    sizes = Sizes.of((3000, 4000), interface, "auto")
+    windows = [window for part in plan_windows(hole, interface).rounds for window in part]
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        inpaint(image, hole)
+        seconds.append(time.perf_counter() - start)
+    return {
+        "size": "4000x3000",
+        "windows": len(windows),
+        "seconds": round(median(seconds), 3),
+        "share_of_pixels": round(sum(sizes.cost(window.area) for window in windows) / hole.size, 4),
+    }
+
+
 def one_after_the_other(bundle: Path, jobs: list[Job]) -> None:
     """Decode, fill and encode an image before the next one."""
     with Inpainter(bundle, "cpu") as inpainter:
@@ -56,7 +108,7 @@ def main(
     count: Annotated[int, typer.Option(help="Images.")] = 24,
     rounds: Annotated[int, typer.Option(help="Rounds, in which both take turns.")] = 5,
 ) -> None:
-    """Measure both ways and write benchmarks/results/streams.json."""
+    """Measure and write benchmarks/results/streams.json."""
     seconds: dict[str, list[float]] = {"one after the other": [], "inpaint": []}
     with tempfile.TemporaryDirectory() as name:
         request = make_folder(Path(name), count)
@@ -70,6 +122,9 @@ def main(
                 start = time.perf_counter()
                 way()
                 seconds[title].append(time.perf_counter() - start)
+        with Inpainter(bundle, "cpu") as inpaint:
+            clip = measure_clip(inpaint, Path(name), 2 * count)
+            large = measure_large_image(inpaint)
     rates = {title: count / median(times) for title, times in seconds.items()}
     found = {
         "command": f"python -m benchmarks.streams {bundle} --count {count} --rounds {rounds}",
@@ -77,6 +132,8 @@ def main(
         "images": {"count": count, "side": SIDE, "holes": HOLES},
         "images_per_second": {title: round(rate, 3) for title, rate in rates.items()},
         "ratio": round(rates["inpaint"] / rates["one after the other"], 3),
+        "clip": clip,
+        "large_image": large,
     }
     (RESULTS / "streams.json").write_text(json.dumps(found, indent=2) + "\n")
     say(json.dumps(found, indent=2))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaintrt.runtime import Bundle
+from inpaintrt.runtime import Bundle, Inpainter
 from tests.commands import refused, run
 from tests.conftest import random_picture
 
@@ -68,6 +68,25 @@ def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
     assert "holds no mask for b.jpg" in refused(*arguments, "-o", tmp_path / "out")
     Image.new("RGB", (4, 4)).save(tmp_path / "images" / "a.png")
     assert "several images are called a" in refused(*arguments, "-o", tmp_path / "out")
+
+
+def test_windows(dynamic_bundle: Bundle, tmp_path: Path) -> None:
+    image, hole = random_picture(150, 120)
+    hole[:100] = False
+    Image.fromarray(image).save(tmp_path / "image.png")
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    files = ("--image", tmp_path / "image.png", "--mask", tmp_path / "mask.png", "-o", tmp_path / "out.png")
+    arguments = ("inpaint", dynamic_bundle.path, *files, "--device", "cpu", "--window")
+    found = {}
+    with Inpainter(dynamic_bundle.path, "cpu") as inpaint:
+        for word, window in (("auto", None), ("64", 64)):
+            run(*arguments, word)
+            found[word] = np.array(Image.open(tmp_path / "out.png"))
+            assert (found[word] == inpaint(image, hole, window=window)).all()
+    assert (found["auto"] != found["64"]).any()
+    assert "is 150 pixels high, but the network takes 96 as a whole" in refused(*arguments, "whole")
+    assert "window is 97, but the network takes 32 to 96 pixels" in refused(*arguments, "97")
+    assert "window is 'half'; expected auto, whole or a size" in refused(*arguments, "half")
 
 
 def test_resume_fills_only_what_is_not_there(shared_bundle: Bundle, images: Path) -> None:
