@@ -70,7 +70,7 @@ def fill_large(folder: str) -> None:
     hole = np.zeros((LARGE, LARGE), dtype=np.uint8)
     hole[300:600, 200:700] = 1
     with Inpainter(folder, "cpu") as inpaint:
-        filled = inpaint(image, hole)
+        filled = inpaint(image, hole, window="whole")
     assert (filled[hole == 0] == image[hole == 0]).all()
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)  # noqa: T201
 
