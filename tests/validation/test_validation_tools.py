@@ -121,6 +121,9 @@ def test_a_baseline_tells_what_got_worse(small: Bundle, network: PConvUNet, tmp_
     assert any("PSNR in holes, dB was" in line for line in worse.extras["baseline"]["worse"])
     with pytest.raises(UsageError, match="compare like with like"):
         validate(small.path, network=network, quick=True, seed=1, extras=Extras(baseline=stored))
+    stored.write_text(json.dumps(values | {"schema_version": 3}))
+    with pytest.raises(UsageError, match="schema_version is 3, expected 4"):
+        validate(small.path, network=network, extras=Extras(baseline=stored))
     stored.write_text("{}")
     with pytest.raises(UsageError, match=r"is no parity\.json of this release"):
         validate(small.path, network=network, quick=True, extras=Extras(baseline=stored))

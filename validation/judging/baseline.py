@@ -126,8 +126,8 @@ def _read(path: Path) -> dict[str, Any]:
         for entry in stored["candidates"]:
             _ = entry["name"], entry["result"], [(check["name"], check["value"]) for check in entry["checks"]]
         _ = stored["seed"], stored["images"]
-        if stored["schema_version"] > SCHEMA_VERSION:
-            raise ValueError(f"schema_version is {stored['schema_version']}, expected at most {SCHEMA_VERSION}")
+        if stored["schema_version"] != SCHEMA_VERSION:  # other versions tried other cases
+            raise ValueError(f"schema_version is {stored['schema_version']}, expected {SCHEMA_VERSION}")
     except OSError as error:
         raise UsageError(f"--baseline {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
