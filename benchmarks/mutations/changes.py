@@ -201,9 +201,11 @@ def known_pixels_off_by_one(model: onnx.ModelProto) -> None:
 
 def composition_of_wider_holes(model: onnx.ModelProto) -> None:
     """The hole of the composition is one pixel wider on each side."""
-    hole = next(entry for entry in model.graph.node if entry.op_type == "Clip").output[0]
-    readers = [each for each in readers_of(model, hole, network=False) if each.op_type == "Transpose"]
-    insert_for(model, hole, readers, "MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    makers = {value: entry for entry in model.graph.node for value in entry.output}
+    value = node(model, "Where", last=True).input[0]
+    while makers[value].op_type != "Transpose":  # the hole as [N,H,W,1]
+        value = makers[value].input[0]
+    insert_for(model, makers[value].input[0], [makers[value]], "MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
 
 def only_255_is_hole(model: onnx.ModelProto) -> None:

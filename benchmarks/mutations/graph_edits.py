@@ -101,6 +101,8 @@ def insert_for(
     **attributes: object,
 ) -> None:  # fmt: skip
     """Let an operator stand between a value and some of its readers."""
+    if not readers:
+        raise NotApplicableError(f"nothing reads {value}")
     names = [each if isinstance(each, str) else add_constant(model, each) for each in operands]
     result = f"{value}_{op}_{len(model.graph.node)}"
     for reader in readers:
