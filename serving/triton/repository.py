@@ -102,7 +102,9 @@ def export_repository(
     options = options or TritonOptions()
     name = name if name is not None else opened.path.resolve().name
     if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no name for a Triton model; give one of letters, digits, _ . and - with --name")
+        raise UsageError(
+            f"{name!r} is not a name for a Triton model; give one of letters, digits, _ . and - with --name"
+        )
     if opened.interface.io != "image":
         raise UsageError(f"{bundle}: was exported with --io tensor; export it with --io image for Triton")
     for model in (name, f"{name}_engine"):

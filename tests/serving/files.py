@@ -36,12 +36,12 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
     heic = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(64)
     return {
         "cut.png": (good[: len(good) // 2], "cut.png: is damaged"),
-        "vector.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "vector.svg: is no .* of a known format"),
-        "phone.heic": (heic, "phone.heic: is no .* of a known format"),
+        "vector.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "vector.svg: is not an image of a known format"),
+        "phone.heic": (heic, "phone.heic: is not an image of a known format"),
         "empty.png": (b"", "empty.png: is empty"),
         "large.png": (png_of_zeros(20_000, 15_000), "large.png: 20000x15000 is over the limit of 1 megapixels"),
         "bomb.png": (png_of_zeros(8, 8, text_bomb), "bomb.png: is damaged"),
-        "moving.gif": (moving("GIF"), r"moving.gif: is no .* of a known format"),
+        "moving.gif": (moving("GIF"), r"moving.gif: is not an image of a known format"),
         "moving.webp": (moving("WEBP"), r"moving.webp: holds 2 images"),
         "moving.png": (moving("PNG"), r"moving.png: holds 2 images"),
         "print.jpg": (encoded(Image.new("CMYK", (9, 9)), "JPEG"), "print.jpg: has colour mode CMYK; convert it"),

@@ -116,7 +116,7 @@ def test_an_engine_for_each_gpu_of_the_newest_tensorrt(bundle: Bundle) -> None:
 def test_what_triton_cannot_run_is_refused(bundle: Bundle, shared_bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"holds no engine for TensorRT \(its engines: none; Triton cannot run"):
         export_repository(bundle.path, tmp_path / "r", options=TritonOptions(engine="tensorrt"))
-    with pytest.raises(UsageError, match="'a b' is no name for a Triton model"):
+    with pytest.raises(UsageError, match="'a b' is not a name for a Triton model"):
         export_repository(bundle.path, tmp_path / "r", "a b")
     with pytest.raises(UsageError, match="is a bundle; --output names a Triton model repository"):
         export_repository(shared_bundle.path, bundle.path, "places")
