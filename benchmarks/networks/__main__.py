@@ -32,7 +32,7 @@ HEADER = (
 )
 
 
-def row_of(network: Network, folder: Path, size: int, rounds: int, engines: bool) -> dict[str, Any]:
+def row_of(network: Network, folder: Path, size: tuple[int, int], rounds: int, engines: bool) -> dict[str, Any]:
     """The row of one network, whatever becomes of its process."""
     base = {"network": network.name, "repository": network.repository}
     if not network.paths(folder)[0].is_dir():
@@ -70,7 +70,7 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Where the repositories are, or are to be cloned.")],
     clone: Annotated[bool, typer.Option("--clone", help="Print the commands that fetch the code.")] = False,
     only: Annotated[str, typer.Option(help="First letters of names, separated by commas.")] = "",
-    size: Annotated[int, typer.Option(help="Height and width where the network leaves the choice.")] = 256,
+    size: Annotated[str, typer.Option(help="SIZE or HEIGHTxWIDTH where the network leaves the choice.")] = "256",
     rounds: Annotated[int, typer.Option(help="Timed rounds; 0 for none.", min=0)] = 5,
     engines: Annotated[bool, typer.Option(help="Build engines, and not only ask the parser.")] = True,
 ) -> None:
@@ -80,10 +80,11 @@ def main(
         for url in dict.fromkeys(map(_url, chosen)):
             print(f"git clone --depth 1 {url} {folder / url.rsplit('/', 1)[1]}")  # noqa: T201
         return
+    sides = [int(side) for side in size.split("x")]
     rows = {row["network"]: row for row in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
     print(HEADER)  # noqa: T201
     for network in chosen:
-        rows[network.name] = row_of(network, folder.absolute(), size, rounds, engines)
+        rows[network.name] = row_of(network, folder.absolute(), (sides[0], sides[-1]), rounds, engines)
         print(f"| {' | '.join(cells(rows[network.name]))} |", flush=True)  # noqa: T201
         ordered = [rows[known.name] for known in NETWORKS if known.name in rows]
         RESULTS.write_text(json.dumps(ordered, indent=2) + "\n")

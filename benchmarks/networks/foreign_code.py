@@ -60,8 +60,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.names = names
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        """A placeholder for what is not installed, and for what newer versions of NumPy no longer have."""
-        if fullname.split(".", maxsplit=1)[0] in self.names or fullname == "numpy.lib.type_check":
+        """A placeholder for what is not installed."""
+        if fullname.split(".", maxsplit=1)[0] in self.names:
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
         return None
 

@@ -200,17 +200,7 @@ def partial_conv() -> nn.Module:
 
 def ict_upsampler() -> nn.Module:
     network = named("src.networks", "InpaintGenerator_5")()
-    return Called(network, lambda n, image, mask: n(torch.cat([image, image * (1 - mask), mask], 1)))
-
-
-def fcf() -> nn.Module:
-    network = named("training.networks", "Generator")(
-        z_dim=512, c_dim=0, w_dim=512, img_resolution=256, img_channels=3,
-        synthesis_kwargs={"channel_base": 16384, "channel_max": 512, "num_fp16_res": 0, "conv_clamp": 256},
-        encoder_kwargs={"channel_base": 16384, "channel_max": 512, "num_fp16_res": 0, "conv_clamp": 256},
-        mapping_kwargs={"num_layers": 2},
-    )  # fmt: skip
-    return Called(network, lambda n, image, mask: n(torch.cat([0.5 - mask, image], 1), None, noise_mode="const"))
+    return Called(network, lambda n, image, mask: n(torch.cat([image, image * (1 - mask)], 1)))
 
 
 HOLE, SIGNED = {"mask_polarity": "hole"}, (-1.0, 1.0)
@@ -223,7 +213,6 @@ NETWORKS = (
     Network("MI-GAN 256", "Picsart-AI-Research/MI-GAN", mi_gan, Interface(SIGNED, size_multiple=256), size=256),
     Network("CoModGAN 256", "Picsart-AI-Research/MI-GAN", co_mod_gan, Interface(SIGNED, size_multiple=256), size=256),
     Network("MAT 512", "fenglinglwb/MAT", mat, Interface(SIGNED, size_multiple=512), size=512),
-    Network("FcF 256", "SHI-Labs/FcF-Inpainting", fcf, Interface(SIGNED, size_multiple=256, **HOLE), size=256),
     Network("MADF", "MADF-inpainting/Pytorch-MADF", madf, Interface(mask_channels=3, size_multiple=128)),
     Network("EdgeConnect", "knazeri/edge-connect", edge_connect, Interface(size_multiple=4, fill=1.0, **HOLE)),
     Network("CTSDG", "Xiefan-Guo/CTSDG", ctsdg, Interface(size_multiple=256), size=256),

@@ -38,14 +38,14 @@ FP32_ERROR = 1e-5
 TARGET = "sm89"
 
 
-def try_network(name: str, folder: Path, size: int, rounds: int, engines: bool) -> dict[str, Any]:
+def try_network(name: str, folder: Path, size: tuple[int, int], rounds: int, engines: bool) -> dict[str, Any]:
     """Make one network and try it; runs in a process of its own."""
     network = next(network for network in NETWORKS if network.name == name)
     multiple = network.interface.size_multiple
-    side = network.size or -(-size // multiple) * multiple
+    height, width = (network.size or -(-side // multiple) * multiple for side in size)
     torch.manual_seed(0)
     with foreign_code(*network.paths(folder)), tempfile.TemporaryDirectory() as bundles:
-        return attempt(network.make(), network.interface, (side, side), Path(bundles), rounds, engines)
+        return attempt(network.make(), network.interface, (height, width), Path(bundles), rounds, engines)
 
 
 def attempt(

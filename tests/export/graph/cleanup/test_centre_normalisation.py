@@ -14,6 +14,7 @@ NORMS = {
     "group": lambda: nn.GroupNorm(2, 8),
     "layer": lambda: nn.LayerNorm([8, 32, 32]),
     "rows": lambda: nn.LayerNorm(32),
+    "batch": lambda: nn.BatchNorm2d(8, affine=False, track_running_stats=False),
 }
 
 
