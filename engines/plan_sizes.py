@@ -14,7 +14,7 @@ from .multiply_adds import multiply_adds
 from .onnx_shapes import Values, value_shapes
 from .plan import Kernel, Operand
 
-TYPES = {"fp16": "Half", "fp32": "Float"}
+TYPES = {"fp16": "Half", "fp32": "Float", "uint8": "UInt8", "bool": "Bool", "int64": "Int64"}
 HEAVY = ("correlation", "runtime_fusion", "deconv", "gemm")
 """Kinds that multiply matrices."""
 
@@ -46,9 +46,12 @@ def _resolve(kernels: Sequence[Kernel], model: Any, values: Values) -> list[Kern
         for name in node.input:
             read.setdefault(name, set()).add(node.name)
     readers: dict[str, set[str]] = {}
+    multiplying: dict[str, set[str]] = {}
     for kernel in kernels:
         for operand in kernel.inputs:
             readers.setdefault(operand.name, set()).update(kernel.nodes)
+            if kernel.kind in HEAVY:
+                multiplying.setdefault(operand.name, set()).update(kernel.nodes)
     known: dict[str, Shape] = {}
     for kernel in kernels:
         inside = set(kernel.nodes)
@@ -57,9 +60,13 @@ def _resolve(kernels: Sequence[Kernel], model: Any, values: Values) -> list[Kern
         for operand in kernel.outputs:
             taken = [value for value in leaving if read[value] & readers.get(operand.name, set())]
             choices = [[operand.name], taken, leaving, results]
-            shape = _first(_fitting(operand, names, values) for names in choices)
-            # A tensor with channels added for alignment, or a sum on its way, has no value of its own in the graph.
-            shape = shape or _first(_like(operand, names, values) for names in choices)
+            copied = [each.name for each in kernel.inputs]
+            shape = _first(_fitting(operand, names, values) for names in (*choices, copied))
+            # A tensor with channels added for alignment, or a sum on its way, has no value of its own in the graph. One
+            # that only prepares what another kernel multiplies is as large as what it was made of.
+            if shape is None and kernel.kind not in HEAVY and inside and inside <= multiplying.get(operand.name, set()):
+                shape = _like(operand, [known[each.name] for each in kernel.inputs if each.name in known])
+            shape = shape or _first(_like(operand, _shapes(names, values)) for names in choices)
             if shape is not None:
                 known.setdefault(operand.name, shape)
     return [_with_shapes(kernel, known, values) for kernel in kernels]
@@ -82,10 +89,13 @@ def _fitting(operand: Operand, names: Iterable[str], values: Values) -> Shape | 
     return max(fits, key=prod, default=None)
 
 
-def _like(operand: Operand, names: Iterable[str], values: Values) -> Shape | None:
-    """The operand's shape with what is open taken from the largest of these values with as many dimensions."""
+def _shapes(names: Iterable[str], values: Values) -> list[Shape]:
+    return [values[name][0] for name in names if name in values]
+
+
+def _like(operand: Operand, shapes: Iterable[Shape]) -> Shape | None:
+    """The operand's shape with what is open taken from the largest of these shapes with as many dimensions."""
     fixed = operand.dynamic or operand.shape
-    shapes = [values[name][0] for name in names if name in values]
     like = max((shape for shape in shapes if len(shape) == len(fixed)), key=prod, default=None)
     return like and tuple(size if have == -1 else have for have, size in zip(fixed, like, strict=True))
 

@@ -140,7 +140,7 @@ def test_an_engine_for_many_sizes_has_a_plan_at_each(dynamic_bundle: Bundle, tmp
 def test_sizes_open_in_an_engine_come_out_as_in_one_for_that_size(
     dynamic_bundle: Bundle, checkpoint: Path, tmp_path: Path
 ) -> None:
-    """The two builds may fuse differently; what goes through memory is nearly the same."""
+    """The two builds fuse a little differently: zeros around planes are kernels where sizes are open."""
     bundle = copy_bundle(dynamic_bundle, tmp_path / "copy", Path("none"))
     fixed = export_checkpoint(checkpoint, tmp_path / "fixed")
     found = []
@@ -150,7 +150,7 @@ def test_sizes_open_in_an_engine_come_out_as_in_one_for_that_size(
         model, axes = stored.file(stored.onnx("fp16")), input_axes(stored)
         found.append(resize(read_plan(stored, engine), model, axes, 1, 64, 64).totals())
     assert found[0]["multiply_adds"] == found[1]["multiply_adds"]
-    assert found[0]["bytes"] == pytest.approx(found[1]["bytes"], rel=0.08)
+    assert found[0]["bytes"] == pytest.approx(found[1]["bytes"], rel=0.02)
 
 
 def test_sizes_of_a_profile() -> None:

@@ -69,6 +69,13 @@ def test_signals_and_waits_are_no_kernels() -> None:
     assert (found["kernels"], found["signals"], found["waits"]) == (2, 1, 2)
 
 
+def test_signals_and_waits_name_an_event_after_their_stream() -> None:
+    lines = [line_of(kind).replace("StreamId: 1", "StreamId: 1, EventId: 0") for kind in ("signal", "wait", "kgen")]
+    assert lines[0] != line_of("signal")
+    found = totals("\n".join(lines))
+    assert (found["kernels"], found["signals"], found["waits"], found["streams"]) == (1, 1, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
