@@ -72,7 +72,7 @@ IMAGES = (torch.ones(1, 3, SIZE, SIZE), (torch.arange(3 * SIZE * SIZE) % 7 < 3).
 def test_no_mask_of_the_corpus_makes_it_leave_fp16(gain: float) -> None:
     adapter = TensorNetwork(Recurrent(gain).eval(), INTERFACE).eval()
     traced = trace(adapter, Profile((1,) * 3, (SIZE,) * 3, (SIZE,) * 3)).model
-    model, _ = fold(optimise(traced).model, "fp16")
+    model, _ = fold(optimise(traced).model, "fp16", SHAPES)
     half = to_fp16(model, INTERFACE, SHAPES)
     strict = StrictFp16(half.model)
     peaks = feature_peaks(model, INTERFACE, SHAPES["image"]).values
