@@ -125,6 +125,7 @@ class FrameFiller:
         backend, mask = self._backend, frames["mask"]
         unknown = backend.device.allocate(int(np.prod(mask.shape)), stream=backend.copy_in)
         try:
+            backend.copy_in.wait(backend.copy_out)  # which waits for what still reads `out`
             left = dense(unknown, mask.shape, 1)
             copy_frame(left, mask, backend.copy_in)
             if target.address != frames["image"].address:  # otherwise they are filled in place

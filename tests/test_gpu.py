@@ -110,7 +110,11 @@ def engine_for(engine_bundle: Bundle, device_id: int = 0) -> TensorRTBackend:
 def image_of(side: int, seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
-    return {"image": image, "mask": np.ones((2, side, side), np.uint8)}
+    mask = np.ones((2, side, side), np.uint8)
+    if side > 64:  # larger than the network takes: two holes, each filled in a window of its own
+        mask[:] = 0
+        mask[:, 5:9, 5:9] = mask[:, -9:-5, -9:-5] = 1
+    return {"image": image, "mask": mask}
 
 
 def test_copies_capture_replay_and_eviction_on_the_real_driver(engine_bundle: Bundle, copying: CopyingLibrary) -> None:

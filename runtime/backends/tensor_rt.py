@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Artifact, Bundle
-from ..errors import BackendError
+from ..errors import BackendError, ImageError
 from .engine import LoadedEngine
 from .gpu import call_driver, current, library_errors, open_device
 from .memory import ActivationPool, Binding, Memory, Shape
@@ -146,7 +146,11 @@ class TensorRTBackend:
         """The stream whose order a caller works in, as `cuda-core`'s: the default one unless given.
 
         Args:
-            stream: a handle, anything with `__cuda_stream__` or `cuda_stream` (torch), or None.
+            stream: a handle, anything with `__cuda_stream__` or `cuda_stream` (torch), or None. One given by its
+                handle must outlive what is allocated on it.
+
+        Raises:
+            ImageError: if it is no handle.
         """
         if stream is None:
             return self.device.default_stream
@@ -154,7 +158,10 @@ class TensorRTBackend:
             return self.device.create_stream(stream)
         from cuda.core import Stream  # only with a GPU
 
-        return Stream.from_handle(int(getattr(stream, "cuda_stream", stream)))
+        handle = int(getattr(stream, "cuda_stream", stream))
+        if handle < 0:
+            raise ImageError(f"stream is {handle}; give the handle of a stream, or leave it out to wait for the result")
+        return Stream.from_handle(handle)
 
     def time_parts(self, inputs: Mapping[str, NDArray[Any]], rounds: int) -> dict[str, list[float]]:
         """Seconds of copies in, network and copies out, by events of the device, for each of some runs.

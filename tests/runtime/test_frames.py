@@ -161,6 +161,19 @@ def test_an_image_is_filled_in_place_where_out_is_the_image(engine_bundle: Bundl
         assert (image == good).all()
 
 
+@pytest.mark.parametrize("shape", [(16, 16), (80, 70)])
+def test_what_still_reads_out_comes_first(
+    engine_bundle: Bundle, library: Library, machine: Machine, shape: tuple[int, ...]
+) -> None:
+    image, mask = frames(*shape)
+    out, producer, seen = np.zeros_like(image), Stream(machine), []
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
+        producer.do(lambda: seen.append(out.copy()))  # a kernel of the library that owns it, still to run
+        inpaint(GpuArray(image), GpuArray(mask), out=GpuArray(out, producer=producer))
+    assert not seen[0].any()
+    assert (out == filled(image, mask)).all()
+
+
 def test_a_call_that_fails_leaves_nothing_to_be_written_later(
     engine_bundle: Bundle, library: Library, machine: Machine
 ) -> None:
@@ -234,6 +247,7 @@ def test_frames_and_host_images_may_alternate(engine_bundle: Bundle, library: Li
         ({"out": GpuArray(np.zeros((8, 9, 3), np.uint8))}, r"out is \(8, 9, 3\), but the image is \(8, 8, 3\)"),
         ({"out": GpuArray(np.zeros((8, 8, 3), np.uint8), readonly=True)}, "out is read-only"),
         ({"sketch": GpuArray(np.zeros((8, 8), np.uint8))}, "takes no sketch"),
+        ({"stream": -1}, "stream is -1; give the handle of a stream, or leave it out"),
     ],
 )
 def test_wrong_frames_are_refused(engine_bundle: Bundle, library: Library, change: dict[str, Any], reason: str) -> None:

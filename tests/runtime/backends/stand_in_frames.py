@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from .stand_in_gpu import STREAMS, Buffer, Driver, Machine
+from .stand_in_gpu import STREAMS, Buffer, Driver, Machine, Stream
 from .stand_in_library import array_at
 
 
 class GpuArray:
     """An array of another library on a GPU, as `View` reads it."""
 
-    def __init__(self, array: np.ndarray, device_id: int = 0, readonly: bool = False):
+    def __init__(self, array: np.ndarray, device_id: int = 0, readonly: bool = False, producer: Stream | None = None):
+        """`producer` is the stream on which its library works now."""
         self.array, self.device_id, self.readonly = array, device_id, readonly
+        self.producer = producer
         self.asked: list[int] = []
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -64,6 +66,8 @@ class View:
         if isinstance(obj, np.ndarray):
             raise RuntimeError("NumPy only supports stream=None.")
         obj.asked.append(stream_ptr)
+        if getattr(obj, "producer", None) is not None:
+            STREAMS[stream_ptr].wait(obj.producer)
         view = cls(obj.array.ctypes.data, obj.array.shape, obj.array.dtype, obj.device_id)
         view.strides = tuple(step // obj.array.itemsize for step in obj.array.strides)
         view.readonly = obj.readonly
