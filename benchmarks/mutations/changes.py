@@ -9,6 +9,7 @@ from onnx import helper
 from .graph_edits import (
     Change,
     NotApplicableError,
+    add_constant,
     alter,
     change_weight,
     image_of_network,
@@ -201,11 +202,17 @@ def known_pixels_off_by_one(model: onnx.ModelProto) -> None:
 
 def composition_of_wider_holes(model: onnx.ModelProto) -> None:
     """The hole of the composition is one pixel wider on each side."""
-    makers = {value: entry for entry in model.graph.node for value in entry.output}
-    value = node(model, "Where", last=True).input[0]
-    while makers[value].op_type != "Transpose":  # the hole as [N,H,W,1]
-        value = makers[value].input[0]
-    insert_for(model, makers[value].input[0], [makers[value]], "MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    where, axis = node(model, "Where", last=True), add_constant(model, np.array([1]))
+    place = list(model.graph.node).index(where)
+    for entry in (
+        helper.make_node("Cast", ["wider_last"], ["wider"], to=onnx.TensorProto.BOOL),
+        helper.make_node("Transpose", ["wider_hole"], ["wider_last"], perm=[0, 2, 3, 1]),
+        helper.make_node("MaxPool", ["wider_plane"], ["wider_hole"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Unsqueeze", ["wider_float", axis], ["wider_plane"]),
+        helper.make_node("Cast", ["mask"], ["wider_float"], to=onnx.TensorProto.FLOAT),
+    ):
+        model.graph.node.insert(place, entry)
+    where.input[0] = "wider"
 
 
 def only_255_is_hole(model: onnx.ModelProto) -> None:
