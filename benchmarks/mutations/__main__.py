@@ -139,7 +139,7 @@ def found_by(report: ValidationReport) -> str:
         if candidate.result == "fail":
             found = [*(hint.split(" (")[0] for hint in candidate.hints), *failed]
             words.setdefault(
-                candidate.precision, "; ".join(found[:2]) or candidate.reason.split(": ")[0].split(" (")[0]
+                candidate.precision, "; ".join(found[:2]) or candidate.reason.split(" (in ")[0].replace("|", "/")[:80]
             )
     if not words:
         return ""
