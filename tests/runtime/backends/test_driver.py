@@ -57,6 +57,6 @@ def test_what_test_gpu_does_on_the_real_driver(driver: dict[str, str]) -> None:
 
 
 def test_every_call_of_the_driver_fails_once(driver: dict[str, str]) -> None:
-    step = 40  # with 1, every single one of them: 15 times as long
+    step = 29  # with 1, every single one of them: ten times as long
     met = json.loads(run(driver, "tests.runtime.backends.driver.faults", str(step)).splitlines()[-1])
-    assert len(met) >= 10, met
+    assert len(met) >= 6, met  # kinds of calls
