@@ -88,32 +88,6 @@ def mi_gan() -> nn.Module:
     return Called(named("lib.model_zoo.migan_inference", "Generator")(resolution=256), masked)
 
 
-def co_mod_gan() -> nn.Module:
-    """With one draw of its noise for ever, as deployments have it."""
-    zoo = "lib.model_zoo.comodgan"
-    slope = named("lib.model_zoo.common.utils", "lrelu_agc")(alpha=0.2, gain="sqrt_2", clamp=256)
-    common = {"resolution": 256, "ch_max": 512, "resample_filter": [1, 3, 3, 1], "activation": slope}
-    encoder = named(zoo, "Encoder")(
-        **common, ic_n=4, oc_n=1024, ch_base=32768, use_fp16_before_res=None, mbstd_group_size=0, mbstd_c_n=0,
-        c_dim=None, cmap_dim=None, use_dropout=True, has_extra_final_layer=False,
-    )  # fmt: skip
-    synthesis = named(zoo, "Synthesis")(
-        **common, w_dim=512, w0_dim=1024, rgb_n=3, ch_base=16384, use_fp16_after_res=None
-    )
-    mapping = named(zoo, "Mapping")(
-        z_dim=512, c_dim=0, w_dim=512, num_ws=14, num_layers=8, embed_features=None, layer_features=None,
-        activation=slope, lr_multiplier=0.01, w_avg_beta=0.995,
-    )  # fmt: skip
-    network = named(zoo, "Generator")(mapping, encoder, synthesis)
-    network.register_buffer("draw", torch.randn(1, 512))
-    return Called(
-        network,
-        lambda n, image, mask: n(
-            torch.cat([mask - 0.5, image], 1), z=n.draw.expand(len(image), -1), noise_mode="const"
-        ),
-    )
-
-
 def mat() -> nn.Module:
     network = named("networks.mat", "Generator")(
         z_dim=512, c_dim=0, w_dim=512, img_resolution=512, img_channels=3
@@ -211,7 +185,6 @@ NETWORKS = (
     Network("AOT-GAN", "researchmm/AOT-GAN-for-Inpainting", aot_gan,
             Interface(SIGNED, size_multiple=4, fill=1.0, **HOLE), ("src",)),
     Network("MI-GAN 256", "Picsart-AI-Research/MI-GAN", mi_gan, Interface(SIGNED, size_multiple=256), size=256),
-    Network("CoModGAN 256", "Picsart-AI-Research/MI-GAN", co_mod_gan, Interface(SIGNED, size_multiple=256), size=256),
     Network("MAT 512", "fenglinglwb/MAT", mat, Interface(SIGNED, size_multiple=512), size=512),
     Network("MADF", "MADF-inpainting/Pytorch-MADF", madf, Interface(mask_channels=3, size_multiple=128)),
     Network("EdgeConnect", "knazeri/edge-connect", edge_connect, Interface(size_multiple=4, fill=1.0, **HOLE)),
