@@ -59,6 +59,27 @@ def test_large_frames_are_filled_in_windows_as_on_the_host(
         assert (result == filled(image, mask)).all()
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_windows_and_wide_holes_of_frames_are_filled_as_on_the_host(
+    engine_bundle: Bundle, library: Library, in_place: bool
+) -> None:
+    image, _ = frames(2, 300, 280)
+    mask = np.zeros((2, 300, 280), np.uint8)
+    mask[0, 20:260, 30:250] = 1  # wider than any window: filled at a smaller scale
+    mask[1, ::50, ::70] = mask[1, 100:104, 3:270] = 1
+    with Inpainter(engine_bundle.path, "cuda") as inpaint:
+        for window in ("auto", 32):
+            expected = inpaint(image, mask, window=window)
+            given = GpuArray(image.copy())
+            result = inpaint(given, GpuArray(mask), window=window, out=given if in_place else None)
+            found = result.array if in_place else result.__dlpack__(stream=-1)
+            assert (found == expected).all()
+            assert (expected != image).any(axis=-1).any(axis=(1, 2)).all()
+            assert (found[mask == 0] == image[mask == 0]).all()
+        with pytest.raises(ImageError, match="is 300 pixels high, but the network takes 64 as a whole"):
+            inpaint(GpuArray(image), GpuArray(mask), window="whole")
+
+
 def test_out_and_rows_with_a_pitch(engine_bundle: Bundle, library: Library) -> None:
     image, mask = frames(2, 20, 40)
     out = np.zeros((2, 24, 48, 3), np.uint8)

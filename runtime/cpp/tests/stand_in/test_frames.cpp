@@ -58,8 +58,8 @@ struct Frame {
     Sample sample;
     Task task;
 
-    Frame(Caller& caller, int width, int height, unsigned seed, std::size_t padding = 5)
-        : sample(width, height, seed, 0.5, padding), task(sample.task()) {
+    Frame(Caller& caller, int width, int height, unsigned seed, std::size_t padding = 5, double share = 0.5)
+        : sample(width, height, seed, share, padding), task(sample.task()) {
         task.image.data = caller.upload(sample.image);
         task.mask.data = caller.upload(sample.mask);
         task.out.data = caller.upload(sample.out);
@@ -112,6 +112,17 @@ TEST_P(Engines, ImagesOnTheGpuAreFilledInPlaceAndInWindows) {
             EXPECT_EQ(frame.sample.pixel(frame.found(), x, y)[1], frame.sample.pixel(expected, x, y)[1]);
         }
     }
+}
+
+TEST_P(Engines, WideHolesOnTheGpuAreFilledAsOnTheHost) {
+    Caller caller;
+    Inpainter inpainter(with_engine(fixed()), on_gpu());  // 64x64
+    Frame frame(caller, 300, 280, 1, 5, 1.0);
+    const Bytes expected = frame.expected(inpainter);
+    EXPECT_NE(expected, frame.sample.out);
+    inpainter.inpaint_on_gpu({frame.task}, caller.stream());
+    caller.wait();
+    EXPECT_EQ(frame.found(), expected);
 }
 
 TEST_P(Engines, TheCallersStreamIsKeptInOrderAndNobodyWaits) {
