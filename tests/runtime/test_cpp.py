@@ -103,9 +103,8 @@ def test_same_bytes_in_windows(library: c_interface.Library, dynamic_bundle: Bun
             if window == "whole" and len(hole) > 96:
                 with pytest.raises(ImageError) as wrong:
                     python(image, hole)
-                with pytest.raises(c_interface.CError) as wrong_in_cpp:
+                with pytest.raises(c_interface.CError, match=str(wrong.value)):
                     cpp(image, hole)
-                assert str(wrong_in_cpp.value) == str(wrong.value)
             else:
                 filled = python(image, hole)
                 assert (cpp(image, hole) == filled).all()
