@@ -23,7 +23,6 @@ from inpaintrt.training.held_out import held_out_images
 from inpaintrt.validation.cases.images import fit
 
 ROOT = Path(__file__).parents[1]
-TIMES = (2, 4, 8)
 NEAR = 8
 """Pixels on either side of the rim that count as near."""
 
@@ -90,16 +89,20 @@ def mean_of(rows: list[dict[str, Any]], times: int, way: str) -> dict[str, Any]:
     return {"times": times, "way": way} | {key: round(float(np.mean([row[key] for row in chosen])), 2) for key in keys}
 
 
-def main(bundle: Annotated[Path, typer.Argument(help="Bundle of one size, made by export-onnx --size N.")]) -> None:
+def main(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of one size, made by export-onnx --size N.")],
+    times: Annotated[str, typer.Option(help="Sides of the images, as multiples of the network's.")] = "2,4,8",
+) -> None:
     """Measure both ways and write the results and a contact sheet."""
+    sizes = [int(word) for word in times.split(",")]
     rows: list[dict[str, Any]] = []
     sheet = []
     with Inpainter(bundle, "cpu") as inpaint:
         side = inpaint.bundle.interface.profile.height[2]
-        for times in TIMES:
-            hole = round_hole(times * side)
+        for size in sizes:
+            hole = round_hole(size * side)
             for name, original in held_out_images().items():
-                image = fit(original, times * side, times * side)
+                image = fit(original, size * side, size * side)
                 ways = {
                     "smaller scale": inpaint(image, hole),
                     "patch by patch": patch_by_patch(inpaint, image, hole, side),
@@ -107,18 +110,18 @@ def main(bundle: Annotated[Path, typer.Argument(help="Bundle of one size, made b
                 for way, filled in ways.items():
                     row = {
                         "image": name,
-                        "times": times,
+                        "times": size,
                         "way": way,
                         "psnr_hole": psnr(filled, image, hole),
                     }
                     rows.append(row | {"seam": seam(filled, hole), "seam_of_original": seam(image, hole)})
-                if times == TIMES[1]:
+                if size == sizes[min(1, len(sizes) - 1)]:
                     shown = [np.where(hole[..., None], 255, image).astype(np.uint8), *ways.values(), image]
                     sheet.append(np.concatenate([fit(each, 256, 256) for each in shown], axis=1))
     found = {
-        "command": f"python -m benchmarks.wide_holes {bundle}",
+        "command": f"python -m benchmarks.wide_holes {bundle} --times {times}",
         "network_size": side,
-        "means": [mean_of(rows, times, way) for times in TIMES for way in ("smaller scale", "patch by patch")],
+        "means": [mean_of(rows, size, way) for size in sizes for way in ("smaller scale", "patch by patch")],
     }
     (ROOT / "benchmarks" / "results" / "wide_holes.json").write_text(json.dumps(found, indent=2) + "\n")
     Image.fromarray(np.concatenate(sheet)).save(ROOT / "docs" / "wide-holes.jpg", quality=80)
