@@ -1,4 +1,4 @@
-"""DeepFillv2 at its real width: how close its graphs are to PyTorch, and what a large picture takes.
+"""DeepFillv2 at its real width: how close its graphs are to PyTorch, and what a large image takes.
 
 ::
 
@@ -39,7 +39,7 @@ def make_network() -> DeepFillV2:
 
 
 def errors(network: DeepFillV2, bundle: Bundle, cases: list[tuple[int, int]]) -> dict[str, float]:
-    """Relative L2 of the FP32 graph to PyTorch for each size and batch; each picture has a mask of its own."""
+    """Relative L2 of the FP32 graph to PyTorch for each size and batch; each image has a mask of its own."""
     session = open_session(bundle.file(bundle.onnx("fp32")), "cpu")
     found = {}
     for size, count in cases:
@@ -64,7 +64,7 @@ def half_precision(network: DeepFillV2, folder: Path) -> dict[str, Any]:
 
 
 def fill_large(folder: str) -> None:
-    """Fill one large picture, in a process of its own, and print its peak memory in GiB."""
+    """Fill one large image, in a process of its own, and print its peak memory in GiB."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (LARGE, LARGE, 3), dtype=np.uint8)
     hole = np.zeros((LARGE, LARGE), dtype=np.uint8)

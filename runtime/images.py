@@ -60,7 +60,7 @@ def read_image(path: Path) -> DecodedImage:
     Raises:
         ImageError: if it is missing, unreadable, too large, animated, or of a kind that cannot come back unaltered.
     """
-    return _to_picture(_open(path), path)
+    return _to_decoded(_open(path), path)
 
 
 def decode_image(content: bytes, name: str, max_pixels: int | None = None) -> DecodedImage:
@@ -69,10 +69,10 @@ def decode_image(content: bytes, name: str, max_pixels: int | None = None) -> De
     Raises:
         ImageError: as `read_image`; more than `max_pixels` are refused before they are decoded.
     """
-    return _to_picture(_decode(io.BytesIO(content), name, max_pixels=max_pixels), name)
+    return _to_decoded(_decode(io.BytesIO(content), name, max_pixels=max_pixels), name)
 
 
-def _to_picture(image: Image.Image, name: Path | str) -> DecodedImage:
+def _to_decoded(image: Image.Image, name: Path | str) -> DecodedImage:
     if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     if image.mode == "1":

@@ -118,7 +118,7 @@ def run_and_kill(program: str, arguments: list[str], seconds: float) -> None:
         process.wait()
 
 
-def random_picture(height: int, width: int, seed: int = 0, share: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
-    """A noise picture uint8 [H,W,3] and a mask bool [H,W]."""
+def random_image(height: int, width: int, seed: int = 0, share: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    """A noise image uint8 [H,W,3] and a mask bool [H,W]."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8), rng.random((height, width)) < share

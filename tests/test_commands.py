@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.commands import COMMANDS, refused, run
-from tests.conftest import random_picture
+from tests.conftest import random_image
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -38,7 +38,7 @@ def test_the_whole_pipeline(checkpoint: Path, tmp_path: Path) -> None:
     assert "FP16 does" in exported.stderr
     validated = run("validate-engines", bundle, "--json")
     assert json.loads(validated.stdout)["verdict"] == "pass"
-    image, hole = random_picture(60, 45)
+    image, hole = random_image(60, 45)
     Image.fromarray(image).save(tmp_path / "image.png")
     Image.fromarray(hole).save(tmp_path / "mask.png")
     filled = run(

@@ -17,7 +17,7 @@ from inpaintrt.runtime.backends.tensor_rt import TensorRTBackend
 from inpaintrt.runtime.errors import BackendError, EngineBuildError, ImageError
 from inpaintrt.runtime.frame_filling import FrameFiller
 from inpaintrt.validation import validate
-from tests.conftest import random_picture
+from tests.conftest import random_image
 
 from .runtime import c_interface, cpp_build
 from .runtime.backends.stand_in_gpu import Machine
@@ -44,7 +44,7 @@ def test_engine_for_the_local_gpu(bundle: Bundle, target: str, backend: str) -> 
     report = validate(bundle.path)
     judged = next(candidate for candidate in report.candidates if candidate.artifact == engine.path)
     assert judged.result == "pass", judged.reason
-    image, hole = random_picture(50, 61)
+    image, hole = random_image(50, 61)
     with Inpainter(bundle.path, device="cuda") as inpaint:
         assert inpaint.backend.name == f"{backend} fp16"
         results = [inpaint(image, hole) for _ in range(4)]  # plain, captured, replayed, replayed
@@ -67,7 +67,7 @@ def test_the_cpp_runtime_gives_the_same_bytes(bundle: Bundle, target: str, backe
     with Inpainter(bundle.path, device="cuda") as python, library.open(bundle.path, "cuda") as cpp:
         assert cpp.backend.startswith(python.backend.name)
         for seed in range(5):  # warm-up, capture, launches
-            image, hole = random_picture(50, 61, seed)
+            image, hole = random_image(50, 61, seed)
             assert (python(image, hole) == cpp(image, hole)).all()
             assert (python(image, hole) == cpp.on_gpu(image, hole)).all()
 

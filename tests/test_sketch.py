@@ -25,7 +25,7 @@ from inpaintrt.validation import validate
 from inpaintrt.validation.candidates.strict_fp16 import StrictFp16
 from inpaintrt.validation.cases.job import make_plan
 from tests.commands import refused, run
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.engines.test_build import rtx
 from tests.guided import Guided
 
@@ -33,8 +33,8 @@ INTERFACE = Interface(sketch=True, size_multiple=8)
 
 
 def scene(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A picture, one hole in its middle, and lines of which a part is in the hole."""
-    image, line = random_picture(height, width, seed, share=0.1)
+    """An image, one hole in its middle, and lines of which a part is in the hole."""
+    image, line = random_image(height, width, seed, share=0.1)
     hole = np.zeros((height, width), dtype=np.bool_)
     hole[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = True
     return image, hole, line
@@ -61,7 +61,7 @@ def dynamic(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export_onnx(Guided(), folder, interface=INTERFACE, dynamic=(32, 64, 96), batch=(1, 2, 3))
 
 
-def test_lines_change_the_picture_within_the_hole_alone(bundle: Bundle) -> None:
+def test_lines_change_the_image_within_the_hole_alone(bundle: Bundle) -> None:
     image, hole, line = scene(64, 64)
     assert bundle.interface.inputs == ("image", "mask", "sketch")
     assert bundle.network["sketch"] is True

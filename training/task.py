@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inpaintrt.export.interface import Interface
 from inpaintrt.export.networks import DeepFillV2
-from inpaintrt.export.tracing.deployed import network_inputs, network_picture
+from inpaintrt.export.tracing.deployed import network_image, network_inputs
 from inpaintrt.runtime.errors import InpaintrtError
 
 from .adversarial import SNPatchDiscriminator, discriminator_loss, generator_loss
@@ -158,7 +158,7 @@ def filled_images(network: nn.Module, interface: Interface, image: Tensor, mask:
     """All images in -1..1 that a network returns for `image` [N,3,H,W] in -1..1 with `mask` [N,1,H,W], 1 = known."""
     outputs = network(*as_called(interface, image, mask))
     images = [output.float() for output in outputs if output.shape == image.shape]
-    return [2 * network_picture(interface, each) - 1 for each in images]
+    return [2 * network_image(interface, each) - 1 for each in images]
 
 
 def encoder_norms(network: nn.Module) -> Iterator[nn.Module]:

@@ -135,7 +135,7 @@ def swap_colours_before(model: onnx.ModelProto) -> None:
     insert_for(model, image, readers_of(model, image, network=True), "Gather", np.array([2, 1, 0]), axis=1)
 
 
-def swap_pictures(model: onnx.ModelProto) -> None:
+def swap_images(model: onnx.ModelProto) -> None:
     insert(model, "output", "Gather", np.array([1, 0]), axis=0)
 
 
@@ -230,8 +230,8 @@ def nearest_made_bilinear(model: onnx.ModelProto) -> None:
         attribute.s = b"linear"
 
 
-def brighten_picture(model: onnx.ModelProto) -> None:
-    alter(next(t for t in model.graph.initializer if t.name == "picture_scale"), lambda array: array * 1.1)
+def brighten_image(model: onnx.ModelProto) -> None:
+    alter(next(t for t in model.graph.initializer if t.name == "image_scale"), lambda array: array * 1.1)
 
 
 def other_activation(model: onnx.ModelProto) -> None:

@@ -46,7 +46,7 @@ def nearest_with_corners(x: Tensor, factor: int) -> Tensor:
 
 
 def attend(features: Tensor, hole: Tensor, fuse: bool, corners: bool, exclude: bool, count: bool) -> Tensor:
-    """Contextual attention of a batch, a picture at a time, by convolutions with patches for weights."""
+    """Contextual attention of a batch, an image at a time, by convolutions with patches for weights."""
     return torch.cat(
         [_attend_one(features[i : i + 1], hole[i : i + 1], fuse, corners, exclude, count) for i in range(len(features))]
     )

@@ -69,11 +69,11 @@ class ImageNetwork(nn.Module):
 
     def compose(self, image: Tensor, mask: Tensor, output: Tensor) -> Tensor:
         """Known pixels of `image`, holes of the network's image: uint8 [N,H,W,3]."""
-        return torch.where(mask[..., None] != 0, self.picture(output).round().to(torch.uint8), image)
+        return torch.where(mask[..., None] != 0, self.image(output).round().to(torch.uint8), image)
 
-    def picture(self, output: Tensor) -> Tensor:
+    def image(self, output: Tensor) -> Tensor:
         """The network's output [N,3,H,W] as an image before rounding: float32 [N,H,W,3] in 0..255."""
-        return (network_picture(self.interface, output.to(torch.float32)) * 255).clamp(0, 255).permute(0, 2, 3, 1)
+        return (network_image(self.interface, output.to(torch.float32)) * 255).clamp(0, 255).permute(0, 2, 3, 1)
 
     def forward(self, image: Tensor, mask: Tensor, sketch: Tensor | None = None) -> Tensor:
         return self.compose(image, mask, self.tensor_network(*self.prepare(image, mask, sketch))[0])
@@ -89,7 +89,7 @@ def network_inputs(interface: Interface, image: Tensor, hole: Tensor) -> tuple[T
     return normalised, known if interface.mask_polarity == "valid" else hole
 
 
-def network_picture(interface: Interface, output: Tensor) -> Tensor:
+def network_image(interface: Interface, output: Tensor) -> Tensor:
     """A network's output [N,3,H,W] as an image; what belongs to an image is in 0..1."""
     offset, scale = (output.new_tensor(values)[:, None, None] for values in interface.denormalisation)
     return output * scale + offset

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from inpaintrt.runtime import Bundle, Inpainter
-from tests.conftest import random_picture
+from tests.conftest import random_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -30,7 +30,7 @@ def run(name: str, *arguments: object) -> str:
 
 def save_pair(folder: Path, height: int, width: int) -> tuple[Path, Path]:
     """A random image and mask as PNG files."""
-    image, hole = random_picture(height, width)
+    image, hole = random_image(height, width)
     Image.fromarray(image).save(folder / "image.png")
     Image.fromarray(hole).save(folder / "mask.png")
     return folder / "image.png", folder / "mask.png"
@@ -62,7 +62,7 @@ def test_mi_gan_is_exported_from_the_code_it_is_given(tmp_path: Path) -> None:
     (tmp_path / "code/lib/model_zoo/migan_inference.py").write_text(STAND_IN)
     assert "model.fp16.onnx" in run("mi_gan.py", tmp_path / "code", tmp_path / "bundle", "", 64)
     with Inpainter(tmp_path / "bundle") as inpaint:
-        image, hole = random_picture(64, 64)
+        image, hole = random_image(64, 64)
         filled = inpaint(image, hole)
     assert (filled[~hole] == image[~hole]).all()
     assert (filled[hole] != image[hole]).any()

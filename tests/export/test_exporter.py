@@ -13,7 +13,7 @@ from inpaintrt.export import Interface, export_onnx
 from inpaintrt.export.networks import PConvUNet
 from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork
 from inpaintrt.runtime import Bundle
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.export.networks.comparing import relative, run_bundle, tensors
 
 
@@ -44,7 +44,7 @@ def test_tensor_io_equals_pytorch(network: PConvUNet, tmp_path: Path) -> None:
 def test_dynamic_sizes_and_batches(
     dynamic_bundle: Bundle, network: PConvUNet, height: int, width: int, batch: int
 ) -> None:
-    pairs = [random_picture(height, width, seed) for seed in range(batch)]
+    pairs = [random_image(height, width, seed) for seed in range(batch)]
     image, hole = (np.stack(part) for part in zip(*pairs, strict=True))
     reference = ImageNetwork(TensorNetwork(network, network.interface(image_range=(-1.0, 1.0))))
     with torch.no_grad():
@@ -60,7 +60,7 @@ def test_dynamic_sizes_may_be_one_unit(tmp_path: Path, best: int) -> None:
     network.eval()
     bundle = export_onnx(network, tmp_path, interface=network.interface(), dynamic=(32, best, 64), precisions=("fp32",))
     for size in (32, 64):
-        image, hole = random_picture(size, size)
+        image, hole = random_image(size, size)
         assert run_bundle(bundle, "fp32", image[None], hole[None].astype(np.uint8))[0].shape == (1, size, size, 3)
 
 

@@ -102,7 +102,7 @@ def make_cases(folder: Path) -> None:
     the bytes of image, mask and lines, and those of the result.
     """
     from inpaintrt.runtime import Inpainter
-    from tests.conftest import random_picture
+    from tests.conftest import random_image
 
     sizes: dict[str, tuple[tuple[int, int], ...]] = {
         "static": ((64, 64), (51, 40), (90, 150)), "dynamic": ((64, 64), (33, 96), (130, 205), (420, 640)),
@@ -111,7 +111,7 @@ def make_cases(folder: Path) -> None:
     for name, shapes in sizes.items():
         with Inpainter(folder / name, device="cpu") as inpaint:
             for number, (shape, share) in enumerate(product(shapes, (0.05, 0.4))):
-                image, hole = random_picture(*shape, seed=number, share=share)
+                image, hole = random_image(*shape, seed=number, share=share)
                 hole[shape[0] // 3 : shape[0] // 2, shape[1] // 4 : shape[1] // 2] = True
                 mask = None if name == "fixed" else hole
                 lines = np.roll(hole, 1, axis=1) if name == "sketch" else None

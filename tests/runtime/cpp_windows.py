@@ -205,11 +205,11 @@ def check_imports(program: Path) -> None:
 def check_program(wine: Path, folder: Path) -> None:
     """The program gives Python's bytes, with bundle and images on paths that are hard for Windows programs."""
     from inpaintrt.runtime import Inpainter
-    from tests.conftest import random_picture
+    from tests.conftest import random_image
 
     program = BUILT / "bin" / "inpaintrt-cli.exe"
     bundle = folder / "bundles" / "dynamic"
-    image, hole = random_picture(150, 210, seed=1)
+    image, hole = random_image(150, 210, seed=1)
     names = ["plain", "with spaces", "Grüße äöß", "修復 写真", "/".join(["long" * 15] * 6)]
     with Inpainter(bundle, device="cpu") as python:
         expected = python(image, hole)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from inpaintrt.runtime import Bundle, Inpainter
 from tests.commands import refused, run
-from tests.conftest import random_picture
+from tests.conftest import random_image
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     for name in ("a", "b"):
-        image, hole = random_picture(30, 40, ord(name))
+        image, hole = random_image(30, 40, ord(name))
         Image.fromarray(image).save(tmp_path / "images" / f"{name}.jpg")
         Image.fromarray(hole).save(tmp_path / "masks" / f"{name}.png")
     arguments = ("inpaint", shared_bundle.path, "--image", tmp_path / "images", "--mask", tmp_path / "masks")
@@ -71,7 +71,7 @@ def test_folders(shared_bundle: Bundle, tmp_path: Path) -> None:
 
 
 def test_windows(dynamic_bundle: Bundle, tmp_path: Path) -> None:
-    image, hole = random_picture(150, 120)
+    image, hole = random_image(150, 120)
     hole[:100] = False
     Image.fromarray(image).save(tmp_path / "image.png")
     Image.fromarray(hole).save(tmp_path / "mask.png")
@@ -113,7 +113,7 @@ def test_images_of_a_folder_are_told_in_order(shared_bundle: Bundle, tmp_path: P
     (tmp_path / "images").mkdir()
     for number in range(12):
         # The first take longest, so that later ones are ready before them.
-        image, hole = random_picture(200 if number < 3 else 16, 200 if number < 3 else 16, number)
+        image, hole = random_image(200 if number < 3 else 16, 200 if number < 3 else 16, number)
         Image.fromarray(image).save(tmp_path / "images" / f"{number:02}.png")
         Image.fromarray(hole).save(tmp_path / f"{number:02}.png")
     arguments = ("--image", tmp_path / "images", "--mask", tmp_path, "-o", tmp_path / "out", "--device", "cpu")

@@ -16,7 +16,7 @@ from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import ImageError, InpaintrtError, UsageError
 from inpaintrt.runtime.window_sizes import Choice
 from inpaintrt.validation.cases.masks import mask_corpus
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.guided import Guided
 from tests.runtime import c_interface, cpp_build
 
@@ -59,20 +59,20 @@ def test_same_bytes_as_python_on_the_mask_corpus(
     ):
         with Inpainter(bundle.path, device="cpu") as python, library.open(bundle.path, "cpu") as cpp:
             for seed, case in enumerate(mask_corpus(height, width)):
-                image, _ = random_picture(height, width, seed)
+                image, _ = random_image(height, width, seed)
                 same = (python(image, case.hole) == cpp(image, case.hole)).all()
                 assert same, (bundle.path.name, height, width, case.name)
 
 
 def test_same_bytes_on_other_pitches_and_batches(library: c_interface.Library, dynamic_bundle: Bundle) -> None:
     with Inpainter(dynamic_bundle.path, device="cpu") as python, library.open(dynamic_bundle.path, "cpu") as cpp:
-        large, holes = random_picture(90, 120)
+        large, holes = random_image(90, 120)
         image, hole = large[7:60, 11:92], holes[7:60, 11:92]
         out = np.zeros((70, 100, 3), np.uint8)
         cpp.run([(image, hole.view(np.uint8), out[3:56, 5:86])])
         assert (out[3:56, 5:86] == python(image, hole)).all()
         assert out[:3].max() == out[56:].max() == out[:, :5].max() == out[:, 86:].max() == 0
-        pairs = [random_picture(40, 48, seed) for seed in range(7)]
+        pairs = [random_image(40, 48, seed) for seed in range(7)]
         images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
         masks[3] = False
         assert (python(images, masks) == cpp(images, masks)).all()
@@ -80,7 +80,7 @@ def test_same_bytes_on_other_pitches_and_batches(library: c_interface.Library, d
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 def test_same_bytes_upscaled(library: c_interface.Library, dynamic_bundle: Bundle, factor: int) -> None:
-    image, _ = random_picture(20, 33)
+    image, _ = random_image(20, 33)
     with Inpainter(dynamic_bundle.path, device="cpu") as python, library.open(dynamic_bundle.path, "cpu") as cpp:
         assert (cpp.upscale(image, factor) == python.upscale(image, factor)).all()
         for refused in (python.upscale, cpp.upscale):
@@ -97,7 +97,7 @@ def test_same_bytes_in_windows(library: c_interface.Library, dynamic_bundle: Bun
     wide[100:102] = True
     along[20:110] = True  # a band that is wide and long
     for seed, hole in enumerate((far_apart, wide, along, far_apart[:90, :90])):
-        image, _ = random_picture(*hole.shape, seed)
+        image, _ = random_image(*hole.shape, seed)
         opened = Inpainter(dynamic_bundle.path, device="cpu", window=window)
         with opened as python, library.open(dynamic_bundle.path, "cpu", window=number) as cpp:
             if window == "whole" and len(hole) > 96:
@@ -123,7 +123,7 @@ def test_windows_that_no_network_takes_are_refused(library: c_interface.Library,
 def test_same_bytes_with_a_fixed_mask(library: c_interface.Library, network: PConvUNet, tmp_path: Path) -> None:
     interface = network.interface(image_range=(-1.0, 1.0))
     export_onnx(network, tmp_path, interface=interface, batch=(1, 2, 3), fixed_mask=cpp_build.logo())
-    images = np.stack([random_picture(45, 70, seed)[0] for seed in range(4)])
+    images = np.stack([random_image(45, 70, seed)[0] for seed in range(4)])
     with Inpainter(tmp_path, device="cpu") as python, library.open(tmp_path, "cpu") as cpp:
         assert (python(images) == cpp(images)).all()
         for image, mask in ((images[0], cpp_build.logo()), (images[0, :40], None)):
@@ -140,7 +140,7 @@ def test_same_bytes_with_a_sketch(library: c_interface.Library, tmp_path: Path) 
     export_onnx(Guided(), tmp_path, interface=interface, dynamic=(32, 64, 96), batch=(1, 2, 3))
     with Inpainter(tmp_path, device="cpu") as python, library.open(tmp_path, "cpu") as cpp:
         for height, width in ((64, 64), (51, 77), (130, 205), (250, 240)):  # as it is, padded, in windows, smaller
-            pairs = [random_picture(height, width, seed) for seed in range(4)]
+            pairs = [random_image(height, width, seed) for seed in range(4)]
             images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
             masks[0, height // 5 : height // 5 * 4, width // 5 : width // 5 * 4] = True
             lines = np.roll(masks, 1, axis=2)
@@ -150,7 +150,7 @@ def test_same_bytes_with_a_sketch(library: c_interface.Library, tmp_path: Path) 
             assert (cpp(images, masks) != expected).any()
     fixed = tmp_path / "fixed"
     export_onnx(Guided(), fixed, interface=interface, fixed_mask=cpp_build.logo())
-    image, lines = random_picture(45, 70)
+    image, lines = random_image(45, 70)
     with Inpainter(fixed, device="cpu") as python, library.open(fixed, "cpu") as cpp:
         assert (cpp(image, sketch=lines) == python(image, sketch=lines)).all()
         assert (cpp(image, sketch=lines) != cpp(image)).any()
@@ -198,7 +198,7 @@ def _without_quotes(words: str) -> str:
 
 
 def test_threads_with_clones(library: c_interface.Library, dynamic_bundle: Bundle) -> None:
-    pairs = [random_picture(40 + 8 * (seed % 3), 64, seed) for seed in range(32)]
+    pairs = [random_image(40 + 8 * (seed % 3), 64, seed) for seed in range(32)]
     with Inpainter(dynamic_bundle.path, device="cpu") as python, library.open(dynamic_bundle.path, "cpu") as cpp:
         expected = [python(*pair) for pair in pairs]
 
@@ -257,7 +257,7 @@ def program(built: Path) -> Path:
 def test_the_program_fills_an_image_as_the_command_does(
     program: Path, shared_bundle: Bundle, tmp_path: Path, suffix: str
 ) -> None:
-    image, hole = random_picture(90, 70)
+    image, hole = random_image(90, 70)
     image_file, mask, out = tmp_path / f"image{suffix}", tmp_path / "mask.png", tmp_path / "out.png"
     Image.fromarray(image).save(image_file)
     Image.fromarray(hole.astype(np.uint8) * 255).save(mask)
@@ -272,7 +272,7 @@ def test_the_program_fills_an_image_as_the_command_does(
 def test_the_program_takes_a_sketch(program: Path, shared_bundle: Bundle, tmp_path: Path) -> None:
     interface = Interface(sketch=True, size_multiple=8)
     export_onnx(Guided(), tmp_path / "guided", interface=interface, dynamic=(32, 64, 96))
-    image, hole = random_picture(90, 70)
+    image, hole = random_image(90, 70)
     planes = {"image": image, "mask": hole, "lines": np.roll(hole, 1, axis=1)}
     for name, pixels in planes.items():
         Image.fromarray(pixels if name == "image" else pixels.astype(np.uint8) * 255).save(tmp_path / f"{name}.png")

@@ -31,9 +31,9 @@ def noise(*shape: int) -> np.ndarray:
 def test_lossless_kinds_come_back_bit_identical(tmp_path: Path, mode: str, suffix: str) -> None:
     original = Image.fromarray(noise(9, 13, 4), "RGBA").convert(mode)
     original.save(tmp_path / f"in{suffix}", **({"lossless": True, "exact": True} if suffix == ".webp" else {}))
-    picture = read_image(tmp_path / f"in{suffix}")
-    assert picture.rgb.shape == (9, 13, 3)
-    write_image(tmp_path / f"out{suffix}", picture.rgb, picture)
+    image = read_image(tmp_path / f"in{suffix}")
+    assert image.rgb.shape == (9, 13, 3)
+    write_image(tmp_path / f"out{suffix}", image.rgb, image)
     with Image.open(tmp_path / f"out{suffix}") as back:
         assert back.mode == mode
         assert (np.asarray(back) == np.asarray(original)).all()
@@ -54,22 +54,22 @@ def test_palette_transparency_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation_turns_picture_and_mask_upright(tmp_path: Path, orientation: int) -> None:
+def test_exif_rotation_turns_image_and_mask_upright(tmp_path: Path, orientation: int) -> None:
     pixels = noise(6, 10, 3)
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(pixels).save(tmp_path / "r.png", exif=exif)
-    picture = read_image(tmp_path / "r.png")
-    assert picture.rgb.shape == ((6, 10, 3) if orientation < 5 else (10, 6, 3))
-    write_image(tmp_path / "out.png", picture.rgb, picture)
+    image = read_image(tmp_path / "r.png")
+    assert image.rgb.shape == ((6, 10, 3) if orientation < 5 else (10, 6, 3))
+    write_image(tmp_path / "out.png", image.rgb, image)
     again = read_image(tmp_path / "out.png")  # upright now: not turned a second time
-    assert (again.rgb == picture.rgb).all()
+    assert (again.rgb == image.rgb).all()
 
 
 def test_colour_profile_is_kept(tmp_path: Path) -> None:
     Image.fromarray(noise(4, 4, 3)).save(tmp_path / "c.png", icc_profile=b"a profile")
-    picture = read_image(tmp_path / "c.png")
-    write_image(tmp_path / "out.png", picture.rgb, picture)
+    image = read_image(tmp_path / "c.png")
+    write_image(tmp_path / "out.png", image.rgb, image)
     with Image.open(tmp_path / "out.png") as back:
         assert back.info["icc_profile"] == b"a profile"
 
@@ -159,6 +159,6 @@ def test_noise_of_a_jpeg_mask_is_no_hole(tmp_path: Path) -> None:
 
 
 def test_unknown_output_formats_are_refused(tmp_path: Path) -> None:
-    picture = images.DecodedImage(noise(4, 4, 3), None, False, {})
+    image = images.DecodedImage(noise(4, 4, 3), None, False, {})
     with pytest.raises(ImageError, match=r"suffix '\.xyz'; use one of \.png"):
-        write_image(tmp_path / "out.xyz", picture.rgb, picture)
+        write_image(tmp_path / "out.xyz", image.rgb, image)

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import BackendError, BundleError, ImageError
-from tests.conftest import random_picture
+from tests.conftest import random_image
 
 
 def test_runtime_imports_neither_torch_nor_onnx() -> None:
@@ -24,7 +24,7 @@ def test_runtime_imports_neither_torch_nor_onnx() -> None:
 
 
 def test_known_pixels_stay_and_holes_change(shared_bundle: Bundle) -> None:
-    image, hole = random_picture(64, 64)
+    image, hole = random_image(64, 64)
     before = image.copy()
     with Inpainter(shared_bundle.path, device="cpu") as inpaint:
         filled = inpaint(image, hole)
@@ -34,7 +34,7 @@ def test_known_pixels_stay_and_holes_change(shared_bundle: Bundle) -> None:
 
 
 def test_any_non_zero_mask_value_is_a_hole(shared_bundle: Bundle) -> None:
-    image, hole = random_picture(64, 64)
+    image, hole = random_image(64, 64)
     values = np.where(hole, np.arange(64 * 64).reshape(64, 64) % 255 + 1, 0).astype(np.uint8)
     with Inpainter(shared_bundle.path, device="cpu") as inpaint:
         assert (inpaint(image, values) == inpaint(image, hole)).all()
@@ -43,7 +43,7 @@ def test_any_non_zero_mask_value_is_a_hole(shared_bundle: Bundle) -> None:
 @settings(max_examples=15, deadline=None)
 @given(height=st.integers(1, 200), width=st.integers(1, 200), seed=st.integers(0, 99))
 def test_any_size(dynamic_bundle: Bundle, height: int, width: int, seed: int) -> None:
-    image, hole = random_picture(height, width, seed)
+    image, hole = random_image(height, width, seed)
     with Inpainter(dynamic_bundle.path, device="cpu") as inpaint:
         filled = inpaint(image, hole)
     assert filled.shape == image.shape
@@ -51,15 +51,15 @@ def test_any_size(dynamic_bundle: Bundle, height: int, width: int, seed: int) ->
 
 
 def test_padding_counts_as_hole(dynamic_bundle: Bundle) -> None:
-    image, hole = random_picture(50, 61)
+    image, hole = random_image(50, 61)
     padded, padded_hole = np.full((56, 64, 3), 77, np.uint8), np.ones((56, 64), np.bool_)
     padded[:50, :61], padded_hole[:50, :61] = image, hole
     with Inpainter(dynamic_bundle.path, device="cpu") as inpaint:
         assert (inpaint(image, hole) == inpaint(padded, padded_hole)[:50, :61]).all()
 
 
-def test_batches_of_any_length_equal_single_pictures(dynamic_bundle: Bundle) -> None:
-    pairs = [random_picture(40, 48, seed) for seed in range(5)]
+def test_batches_of_any_length_equal_single_images(dynamic_bundle: Bundle) -> None:
+    pairs = [random_image(40, 48, seed) for seed in range(5)]
     images, holes = (np.stack(part) for part in zip(*pairs, strict=True))
     holes[2] = False
     with Inpainter(dynamic_bundle.path, device="cpu") as inpaint:
@@ -73,7 +73,7 @@ def test_batches_of_any_length_equal_single_pictures(dynamic_bundle: Bundle) -> 
 def test_a_small_hole_in_a_large_image_costs_one_window(
     dynamic_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image, _ = random_picture(500, 700)
+    image, _ = random_image(500, 700)
     hole = np.zeros((500, 700), np.bool_)
     hole[300:310, 400:420] = True
     with Inpainter(dynamic_bundle.path, device="cpu") as inpaint:
@@ -87,7 +87,7 @@ def test_a_small_hole_in_a_large_image_costs_one_window(
 
 
 def test_threads_share_an_inpainter(dynamic_bundle: Bundle) -> None:
-    pairs = [random_picture(40 + 8 * (seed % 3), 64, seed) for seed in range(24)]
+    pairs = [random_image(40 + 8 * (seed % 3), 64, seed) for seed in range(24)]
     with Inpainter(dynamic_bundle.path, device="cpu", threads=1) as inpaint:
         expected = [inpaint(*pair) for pair in pairs]
         with ThreadPoolExecutor(8) as pool:

@@ -13,7 +13,7 @@ import pytest
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import BackendError, ImageError, UsageError
 from inpaintrt.runtime.streaming import Workers, map_in_order
-from tests.conftest import random_picture
+from tests.conftest import random_image
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_closed_workers_leave_no_thread_and_say_so() -> None:
 
 
 def test_map_and_submit_give_the_bytes_of_calls(shared_bundle: Bundle) -> None:
-    pairs = [random_picture(40 + 8 * seed, 56, seed) for seed in range(3)]
+    pairs = [random_image(40 + 8 * seed, 56, seed) for seed in range(3)]
     with Inpainter(shared_bundle.path, device="cpu", threads=1) as inpaint:
         expected = [inpaint(*pair) for pair in pairs]
         futures = [inpaint.submit(*pair) for pair in pairs]
@@ -138,7 +138,7 @@ def test_map_and_submit_give_the_bytes_of_calls(shared_bundle: Bundle) -> None:
 
 
 def test_a_stream_overlaps_the_callers_own_work(shared_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    image, hole = random_picture(64, 64)
+    image, hole = random_image(64, 64)
     with Inpainter(shared_bundle.path, device="cpu", threads=1) as inpaint:
         at_work, seen = threading.Event(), []
         run = inpaint._backend.run

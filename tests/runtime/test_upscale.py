@@ -11,7 +11,7 @@ from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import ImageError
 from inpaintrt.runtime.upscale import lattice_mask, place_on_grid, to_pixel_centres
 from tests.commands import refused, run
-from tests.conftest import random_picture
+from tests.conftest import random_image
 
 
 def test_pixels_are_placed_in_the_middle_of_their_squares() -> None:
@@ -44,7 +44,7 @@ def half_a_pixel_further(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def test_even_factors_are_read_half_a_pixel_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inpaintrt.runtime.upscale.BAND", 4)
-    filled, _ = random_picture(10, 7, 0)
+    filled, _ = random_image(10, 7, 0)
     filled[:3] = np.where(filled[:3] > 127, 255, 0)  # results beyond 0..255 are clamped
     expected = half_a_pixel_further(filled)
     assert (to_pixel_centres(filled, 2) == expected).all()
@@ -61,7 +61,7 @@ def test_a_slope_lies_where_ordinary_resizing_puts_it() -> None:
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_what_is_between_the_pixels_is_filled(dynamic_bundle: Bundle, factor: int) -> None:
-    image, _ = random_picture(40, 50, 0)  # enlarged, it is larger than the network takes
+    image, _ = random_image(40, 50, 0)  # enlarged, it is larger than the network takes
     with Inpainter(dynamic_bundle.path, "cpu") as inpaint:
         enlarged = inpaint.upscale(image, factor)
         assert enlarged.shape == (factor * 40, factor * 50, 3)
@@ -78,7 +78,7 @@ def test_what_is_between_the_pixels_is_filled(dynamic_bundle: Bundle, factor: in
 
 
 def test_the_command_enlarges(shared_bundle: Bundle, tmp_path: Path) -> None:
-    image, alpha = random_picture(20, 24, 0)
+    image, alpha = random_image(20, 24, 0)
     photo = Image.fromarray(image)
     photo.putalpha(Image.fromarray(alpha.astype(np.uint8) * 200))
     photo.save(tmp_path / "small.png")

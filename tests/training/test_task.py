@@ -69,7 +69,7 @@ def test_a_network_is_called_in_training_as_it_is_deployed(interface: Interface)
         (filled,) = task.fill(crop, known)
         output = network(used[0], used[1])[0]
     shown = ((filled + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1)
-    torch.testing.assert_close(shown, deployed.picture(output), atol=1e-2, rtol=0)
+    torch.testing.assert_close(shown, deployed.image(output), atol=1e-2, rtol=0)
 
 
 def test_a_frozen_stage_leaves_the_encoders_norms_alone() -> None:

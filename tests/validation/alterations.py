@@ -5,7 +5,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from benchmarks.mutations.changes import (
-    brighten_picture,
+    brighten_image,
     drop_bias,
     flip_polarity,
     fold_batch_norm_twice,
@@ -53,7 +53,7 @@ LIES: dict[str, tuple[Change, tuple[str, str]]] = {
     "nearest made bilinear": (nearest_made_bilinear, ("updated mask bit-equal",) * 2),
     "composition inverted": (invert_composition, ("known pixels were replaced, as if the mask were inverted",) * 2),
     "known pixels off by one": (known_pixels_off_by_one, ("known pixels are off by one",) * 2),
-    "picture brightened after the network": (brighten_picture, ("composite follows from output",) * 2),
+    "image brightened after the network": (brighten_image, ("composite follows from output",) * 2),
     "weight made NaN": (scale_a_weight(float("nan")), ("no NaN or Inf",) * 2),
     "rounded down": (rounding("Floor"), ("share of composite values that do not follow from output",) * 2),
     "activation 5 % steeper": (other_activation, ("relative L2", "error of output")),

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from benchmarks.mutations.changes import swap_pictures
+from benchmarks.mutations.changes import swap_images
 from benchmarks.mutations.graph_edits import replace_file, rewrite, scale_a_weight, scale_one_number
 from inpaintrt.export import export_onnx
 from inpaintrt.export.networks import PConvUNet
@@ -144,10 +144,10 @@ def test_the_epsilon_form_in_fp16_is_caught_and_its_node_named(bundle: Bundle) -
     assert "first at Div w_over_s, which overflows" in found
 
 
-def test_pictures_of_a_batch_that_are_swapped_are_caught(network: PConvUNet, tmp_path: Path) -> None:
+def test_images_of_a_batch_that_are_swapped_are_caught(network: PConvUNet, tmp_path: Path) -> None:
     interface = network.interface(image_range=(-1.0, 1.0))
     bundle = export_onnx(network, tmp_path / "two", interface=interface, size=(32, 32), batch=2)
-    rewrite(bundle, "fp32", swap_pictures)
+    rewrite(bundle, "fp32", swap_images)
     report = validate(bundle.path, network=network)
     assert "images of the batch look swapped" in reason(report, FP32)
     assert results(report)[STRICT] == "pass"
@@ -155,7 +155,7 @@ def test_pictures_of_a_batch_that_are_swapped_are_caught(network: PConvUNet, tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("io", ["image", "tensor"])
-def test_a_bundle_of_either_kind_is_judged_by_its_pictures(network: PConvUNet, tmp_path: Path, io: Any) -> None:
+def test_a_bundle_of_either_kind_is_judged_by_its_images(network: PConvUNet, tmp_path: Path, io: Any) -> None:
     interface = network.interface(image_range=(-1.0, 1.0))
     bundle = export_onnx(network, tmp_path / "b", interface=interface, size=(32, 32), io=io)
     assert validate(bundle.path, network=network, quick=True).passed

@@ -1,4 +1,4 @@
-"""What validation does besides its verdict: a bundle's own limits, baselines, JUnit, drift, latency, own pictures."""
+"""What validation does besides its verdict: a bundle's own limits, baselines, JUnit, drift, latency, own images."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ from inpaintrt.validation.latency.measure import measure_latency, profile_shapes
 from inpaintrt.validation.latency.timing import percentiles, time_in_turns
 from inpaintrt.validation.reports.junit import write_junit
 from inpaintrt.validation.run import Extras
-from tests.conftest import random_picture
+from tests.conftest import random_image
 
 
 @pytest.fixture(scope="session")
@@ -232,8 +232,8 @@ def save(folder: Path, name: str, image: np.ndarray) -> None:
     Image.fromarray(image).save(folder / name)
 
 
-def test_own_pictures_and_masks(small: Bundle, network: PConvUNet, tmp_path: Path) -> None:
-    image, hole = random_picture(50, 40)
+def test_own_images_and_masks(small: Bundle, network: PConvUNet, tmp_path: Path) -> None:
+    image, hole = random_image(50, 40)
     save(tmp_path / "images", "a.png", image)
     save(tmp_path / "masks", "a.png", hole)
     save(tmp_path / "masks", "b.png", np.zeros((20, 30), np.bool_))

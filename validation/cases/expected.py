@@ -158,7 +158,7 @@ class TorchReference:
 
     def levels(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
         """A float output [N,3,H,W] as an image before rounding: float32 [N,H,W,3], 0..255."""
-        return np.asarray(self._network.picture(torch.from_numpy(output)))
+        return np.asarray(self._network.image(torch.from_numpy(output)))
 
     def compose(self, batch: Batch, output: NDArray[np.float32]) -> NDArray[np.uint8]:
         """The composite that belongs to a float output [N,3,H,W]."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .metrics import length
 
-Picture = NDArray[np.float32]
+Image = NDArray[np.float32]
 
 EXPLAINED = 0.05
 """Share of a difference that may be left over if a mistake is to explain it."""
@@ -36,11 +36,11 @@ class Evidence:
         inverted: gives what PyTorch makes of the mask's opposite.
     """
 
-    candidate: Picture
-    reference: Picture
+    candidate: Image
+    reference: Image
     shown: NDArray[np.bool_]
-    others: tuple[Picture, ...]
-    inverted: Callable[[], Picture]
+    others: tuple[Image, ...]
+    inverted: Callable[[], Image]
 
 
 def explain(evidence: Evidence) -> str | None:
@@ -57,7 +57,7 @@ def explain(evidence: Evidence) -> str | None:
     return None
 
 
-def _mistakes(evidence: Evidence) -> Iterator[tuple[str, Picture]]:
+def _mistakes(evidence: Evidence) -> Iterator[tuple[str, Image]]:
     reference, shown = evidence.reference, evidence.shown
     if np.ptp(evidence.candidate[:, shown]) == 0:
         yield "the same value everywhere", evidence.candidate
@@ -97,7 +97,7 @@ def explain_composition(
     return None
 
 
-def _distance(first: Picture, second: Picture, shown: NDArray[np.bool_]) -> float:
+def _distance(first: Image, second: Image, shown: NDArray[np.bool_]) -> float:
     return length((first.astype(np.float64) - second)[:, shown])
 
 

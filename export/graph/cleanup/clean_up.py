@@ -12,9 +12,9 @@ from onnx_ir.passes import common
 from ..ir_tools import Array, add_constant, constant, infer_types, insert_before, remove_unused, replace_output
 from ..operators import BROADCASTING
 from .computed_weights import fold_computed_weights
+from .fp64_to_fp32 import fp64_to_fp32
 from .masked_assignment import assignments_to_choices
 from .merge_slices import merge_slices
-from .single_precision import to_single_precision
 
 PASSES: tuple[type[ir.passes.InPlacePass], ...] = (
     common.CommonSubexpressionEliminationPass,
@@ -26,7 +26,7 @@ PASSES: tuple[type[ir.passes.InPlacePass], ...] = (
 
 def clean_up(model: ir.Model) -> ir.Model:
     """A copy of `model` that computes the same with fewer nodes, its types and shapes inferred."""
-    model = to_single_precision(model)
+    model = fp64_to_fp32(model)
     onnxscript.optimizer.fold_constants(model)
     fold_computed_weights(model.graph)
     for cleaning in PASSES:

@@ -114,9 +114,9 @@ def _compose(
     offset, scale = interface.denormalisation
     value = output
     if any(factor != 1 for factor in scale):
-        value = nodes.op("Mul", value, nodes.per_channel("picture_scale", scale))
+        value = nodes.op("Mul", value, nodes.per_channel("image_scale", scale))
     if any(offset):
-        value = nodes.op("Add", value, nodes.per_channel("picture_offset", offset))
+        value = nodes.op("Add", value, nodes.per_channel("image_offset", offset))
     levels = nodes.number("levels", 255.0)
     value = nodes.op("Mul", value, levels)
     value = nodes.op("Round", nodes.op("Clip", value, nodes.number("black", 0.0), levels))

@@ -214,7 +214,7 @@ class Detached(RatioThenClamp):
 
 
 class ThreeChannels(Layer):
-    """The mask of the picture has three channels; counts all of them, and the updated mask has as many as features."""
+    """The mask of the image has three channels; counts all of them, and the updated mask has as many as features."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, **options: Any):
         super().__init__(inputs, outputs, kernel, **options)

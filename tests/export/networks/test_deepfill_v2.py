@@ -57,7 +57,7 @@ def test_attention_in_any_number_of_parts_is_the_same(parts: int) -> None:
     assert relative(ContextualAttention(parts=parts)(features, hole), ContextualAttention()(features, hole)) < FP32
 
 
-def test_large_pictures_are_attended_to_in_more_parts() -> None:
+def test_large_images_are_attended_to_in_more_parts() -> None:
     features, hole = torch.randn(1, 2, 130, 128).relu(), torch.zeros(1, 1, 520, 512)
     assert torch.equal(ContextualAttention(parts=8)(features, hole), ContextualAttention()(features, hole))
 
@@ -67,7 +67,7 @@ def test_large_pictures_are_attended_to_in_more_parts() -> None:
     [
         ((256, 512), (256, 512), 1),
         ((256, 1024), (256, 1024), 8),
-        ((16, 1024), (256, 1024), 2),  # the smallest picture has two rows of places
+        ((16, 1024), (256, 1024), 2),  # the smallest image has two rows of places
     ],
 )
 def test_a_trace_for_many_sizes_takes_the_parts_of_the_largest(

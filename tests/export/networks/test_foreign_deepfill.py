@@ -21,7 +21,7 @@ def test_weights_computed_at_run_time_unfolding_and_loops_over_the_batch(tmp_pat
     network = trained_scale(Port(8))
 
     class WithOneMask(nn.Module):
-        """Its attention computes convolution weights from patches, a picture at a time."""
+        """Its attention computes convolution weights from patches, an image at a time."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -41,7 +41,7 @@ def test_weights_computed_at_run_time_unfolding_and_loops_over_the_batch(tmp_pat
     assert {engine.artifact.target for engine in build_engines(bundle.path, target="sm75,sm89")} == {"sm75", "sm89"}
 
 
-def test_pictures_of_one_batch_do_not_share_a_mask() -> None:
+def test_images_of_one_batch_do_not_share_a_mask() -> None:
     network = trained_scale(Port(8))
     image, mask = random_images(64, 64, 2)
     with torch.no_grad():

@@ -131,7 +131,7 @@ def test_foreign_network_differs_without_its_mask() -> None:
         assert not torch.allclose(network(image, full)[0], network(image, holes)[0])
 
 
-def test_a_layer_of_stride_one_keeps_the_pictures_size() -> None:
+def test_a_layer_of_stride_one_keeps_the_images_size() -> None:
     network = PConvUNet(widths=(4, 6, 8), strides=(1, 2, 2)).eval()
     assert network.size_multiple == 4
     sizes = []

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from inpaintrt.export import Interface, export_onnx
 from inpaintrt.export.tracing.deployed import ImageNetwork, TensorNetwork, flatten_outputs
 from inpaintrt.runtime.errors import NetworkError
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.export.networks.comparing import run_bundle
 
 INTERFACES = {
@@ -27,7 +27,7 @@ INTERFACES = {
 
 
 class TellsWhatItSees(nn.Module):
-    """Every entry of the interface changes its picture."""
+    """Every entry of the interface changes its image."""
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         around = F.avg_pool2d(mask, 3, 1, 1).sum(dim=1, keepdim=True)
@@ -38,7 +38,7 @@ class TellsWhatItSees(nn.Module):
 def test_every_interface_is_inside_the_graph(tmp_path: Path, name: str) -> None:
     interface = INTERFACES[name]
     bundle = export_onnx(TellsWhatItSees(), tmp_path, interface=interface, size=(16, 24))
-    image, hole = random_picture(16, 24)
+    image, hole = random_image(16, 24)
     with torch.no_grad():
         expected = ImageNetwork(TensorNetwork(TellsWhatItSees(), interface))(
             torch.from_numpy(image)[None], torch.from_numpy(hole.astype(np.uint8))[None]

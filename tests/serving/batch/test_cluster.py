@@ -25,7 +25,7 @@ from inpaintrt.serving.batch.cluster import running
 from inpaintrt.serving.batch.manifest import Manifest
 from inpaintrt.serving.batch.worker import FileWorker, Row
 from tests.commands import program
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.serving.browser import pixels, png
 
 STORE = 100 * 2**20
@@ -95,10 +95,10 @@ def make_folders(folder: Path, count: int) -> list[str]:
     (folder / "images").mkdir()
     (folder / "masks").mkdir()
     for number in range(count):
-        image, mask = random_picture(40, 50, number)
+        image, mask = random_image(40, 50, number)
         (folder / f"images/{number:03}.png").write_bytes(png(image))
         (folder / f"masks/{number:03}.png").write_bytes(png((mask * 255).astype(np.uint8)))
-    (folder / "images/cut.png").write_bytes(png(random_picture(40, 50)[0])[:200])
+    (folder / "images/cut.png").write_bytes(png(random_image(40, 50)[0])[:200])
     (folder / "masks/cut.png").write_bytes((folder / "masks/000.png").read_bytes())
     return [str(folder / name) for name in ("images", "masks", "out")]
 
@@ -174,7 +174,7 @@ def test_killed_workers_and_a_killed_node_lose_and_double_nothing(
     with Inpainter(dynamic_bundle.path, "cpu", 1) as inpainter:
         for number, name in enumerate(names):
             original = decode_image(Path(images, f"{name}.png").read_bytes(), name)
-            expected = encode_png(inpainter(original.rgb, random_picture(40, 50, number)[1]), original)
+            expected = encode_png(inpainter(original.rgb, random_image(40, 50, number)[1]), original)
             assert Path(output, f"filled/{name}.png").read_bytes() == expected
 
     # Run again: only the image that failed, and the result that somebody removed, are done again.
@@ -236,7 +236,7 @@ def filled_files(output: str) -> dict[str, int]:
 def test_a_dataset_of_ones_own(cluster: Any, dynamic_bundle: Bundle) -> None:
     import ray.data
 
-    pairs = [random_picture(40, 50, seed) for seed in range(6)]
+    pairs = [random_image(40, 50, seed) for seed in range(6)]
     rows = [{"id": n, "image": png(i), "mask": png((m * 255).astype(np.uint8))} for n, (i, m) in enumerate(pairs)]
     rows.append({"id": 6, "image": b"GIF89a", "mask": rows[0]["mask"]})
     filled = fill_dataset(ray.data.from_items(rows), dynamic_bundle.path, device="cpu").take_all()

@@ -14,7 +14,7 @@ from inpaintrt.serving.batch import BatchOptions, job, manifest, run_batch
 from inpaintrt.serving.batch.manifest import Manifest
 from inpaintrt.serving.batch.storage import Storage, below, list_files, write_whole
 from inpaintrt.serving.batch.worker import ColumnWorker, FileWorker, pack
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.serving.browser import pixels, png
 
 OPTIONS: dict[str, Any] = {"device": "cpu", "threads": 1, "max_pixels": 10_000}
@@ -33,17 +33,17 @@ def put(path: Path, content: bytes) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name, seed in {"a": 0, "deep/a": 1}.items():
-        image, mask = random_picture(40, 50, seed)
+        image, mask = random_image(40, 50, seed)
         put(tmp_path / f"images/{name}.png", png(image))
         put(tmp_path / f"masks/{name}.webp", png((mask * 255).astype(np.uint8)))
     return tmp_path
 
 
 def test_a_worker_writes_what_python_gives_and_tells_what_it_cannot(dynamic_bundle: Bundle, folder: Path) -> None:
-    large = random_picture(101, 100)
+    large = random_image(101, 100)
     put(folder / "images/large.png", png(large[0]))
     put(folder / "masks/large.png", png((large[1] * 255).astype(np.uint8)))
-    put(folder / "images/small.png", png(random_picture(8, 8)[0]))
+    put(folder / "images/small.png", png(random_image(8, 8)[0]))
     put(folder / "masks/small.png", png(np.ones((9, 9), dtype=np.uint8)))
     put(folder / "images/empty.png", b"")
     storage = Storage(str(folder / "images"), str(folder / "masks"), str(folder / "out"))
@@ -63,7 +63,7 @@ def test_a_worker_writes_what_python_gives_and_tells_what_it_cannot(dynamic_bund
     assert errors["large"] == "large.png: 100x101 is over the limit of 0.01 megapixels"
     assert errors["small"] == "mask of small.png: is 9x9, but the image is 8x8"
     assert errors["empty"] == "empty.png: is empty"
-    image, mask = random_picture(40, 50, 1)
+    image, mask = random_image(40, 50, 1)
     with Inpainter(dynamic_bundle.path, "cpu", 1) as inpainter:
         assert (pixels((folder / "out/filled/deep/a.png").read_bytes()) == inpainter(image, mask)).all()
     assert rows["hole_ratio"][1] == pytest.approx(mask.mean())
@@ -76,7 +76,7 @@ def test_a_worker_writes_what_python_gives_and_tells_what_it_cannot(dynamic_bund
 
 def test_columns_may_hold_files_or_arrays(dynamic_bundle: Bundle) -> None:
     worker = ColumnWorker("picture", "hole", packed=pack(dynamic_bundle.path), **OPTIONS)
-    image, mask = random_picture(40, 50)
+    image, mask = random_image(40, 50)
     with Inpainter(dynamic_bundle.path, "cpu", 1) as inpainter:
         expected = inpainter(image, mask)
     encoded = worker({"id": 1, "picture": png(image), "hole": png((mask * 255).astype(np.uint8))})

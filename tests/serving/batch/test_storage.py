@@ -14,7 +14,7 @@ from inpaintrt.serving.batch import job
 from inpaintrt.serving.batch.manifest import Manifest
 from inpaintrt.serving.batch.storage import Storage, below, is_file, is_inside, list_files, open_folder
 from inpaintrt.serving.batch.worker import FileWorker, pack
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.serving.browser import pixels, png
 
 Address = Callable[[str], str]
@@ -45,7 +45,7 @@ def test_a_bucket_is_read_and_written(
 ) -> None:
     monkeypatch.setattr("ray.get", lambda value: value)
     images, masks, output = (address(name) for name in ("images", "masks", "out"))
-    originals = {name: random_picture(40, 50, seed) for seed, name in enumerate(("a", "deep/a"))}
+    originals = {name: random_image(40, 50, seed) for seed, name in enumerate(("a", "deep/a"))}
     for name, (image, mask) in originals.items():
         put(below(images, f"{name}.png"), png(image))
         put(below(masks, f"{name}.webp"), png((mask * 255).astype(np.uint8)))

@@ -12,7 +12,7 @@ import pytest
 from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.serving.page import Limits, make_page
 from inpaintrt.serving.page.blocks import BUSY
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.serving.browser import Visitor, needs_browser, pixels, png, served
 
 Visit = Callable[..., Visitor]
@@ -30,7 +30,7 @@ def test_visitors_log_in_and_choose_among_bundles(
             target = tmp_path / name / file.relative_to(bundle.path)
             target.mkdir() if file.is_dir() else target.write_bytes(file.read_bytes())
     folders = [tmp_path / name for name in bundles]
-    image = random_picture(80, 100, seed=7)[0]
+    image = random_image(80, 100, seed=7)[0]
     with served(*folders, "--host", "127.0.0.1", "--user", "ann", "--password", "secret") as address:
         for path in ("config", "gradio_api/file=/etc/passwd", "gradio_api/queue/data?session_hash=x"):
             with pytest.raises(urllib.error.HTTPError, match=r"40[134]"):
@@ -71,7 +71,7 @@ def held(dynamic_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.filterwarnings("ignore:::gradio")
 def test_who_comes_when_too_many_wait_is_told(visit: Visit, held: str, dynamic_bundle: Bundle) -> None:
     visitors = [visit(held) for _ in range(3)]
-    images = [random_picture(60, 60, seed)[0] for seed in range(3)]
+    images = [random_image(60, 60, seed)[0] for seed in range(3)]
     for visitor, image in zip(visitors, images, strict=True):
         visitor.choose(png(image), "photo.png")
         visitor.drag((0.2, 0.2), (0.5, 0.5))

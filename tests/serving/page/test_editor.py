@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inpaintrt.runtime import Bundle, Inpainter
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.serving.browser import PHONE, Visitor, needs_browser, pixels, png, served
 from tests.serving.files import bad_files
 
@@ -32,7 +32,7 @@ def inpaint(dynamic_bundle: Bundle) -> Iterator[Inpainter]:
 
 @pytest.fixture
 def image() -> np.ndarray:
-    return random_picture(90, 120, seed=3)[0]
+    return random_image(90, 120, seed=3)[0]
 
 
 def test_painted_with_the_mouse_filled_and_downloaded(
@@ -176,14 +176,14 @@ def test_bad_files_are_said_in_words_and_the_page_goes_on(visit: Visit, address:
     assert visitor.choose(png(image), "photo.png").startswith("photo.png: 120 x 90")
     wrong = visitor.choose(png(np.full((9, 9), 255, dtype=np.uint8)), "mask.png", ".mask-file")
     assert wrong == "mask.png: is 9x9, but the image is 120x90; they must have one size"
-    hole = random_picture(90, 120)[1]
+    hole = random_image(90, 120)[1]
     visitor.choose(png((hole * 255).astype(np.uint8)), "mask.png", ".mask-file")
     assert (visitor.painted() == hole).all()
     assert visitor.fill() == "Filled."
 
 
 def test_two_visitors_at_once_get_their_own(visit: Visit, address: str, inpaint: Inpainter) -> None:
-    images = [random_picture(80, 100, seed)[0] for seed in (1, 2)]
+    images = [random_image(80, 100, seed)[0] for seed in (1, 2)]
     visitors = [visit(address) for _ in images]
     for visitor, image in zip(visitors, images, strict=True):
         visitor.choose(png(image), "photo.png")

@@ -13,7 +13,7 @@ from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import ImageError
 from inpaintrt.serving.page.limits import Limits
 from inpaintrt.serving.page.requests import VIEW_SIDE, PageRequests, view_size
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.serving.browser import encoded, pixels, png
 from tests.serving.files import bad_files
 
@@ -38,7 +38,7 @@ def upload(folder: Path, content: bytes, name: str) -> dict[str, Any]:
 
 
 def test_a_painted_mask_fills_as_python_does(requests: PageRequests, folder: Path, dynamic_bundle: Bundle) -> None:
-    image, hole = random_picture(50, 70)
+    image, hole = random_image(50, 70)
     opened = requests.open_image(upload(folder, png(image), "a.png"))
     assert (opened["width"], opened["height"], opened["view_size"]) == (70, 50, [70, 50])
     mask = upload(folder, png((hole * 255).astype(np.uint8)), "mask.png")
@@ -55,7 +55,7 @@ def test_a_painted_mask_fills_as_python_does(requests: PageRequests, folder: Pat
 
 
 def test_transparency_and_grey_come_back(requests: PageRequests, folder: Path) -> None:
-    image, hole = random_picture(40, 48)
+    image, hole = random_image(40, 48)
     rgba = np.dstack([image, image[..., 0]])
     mask = upload(folder, png((hole * 255).astype(np.uint8)), "mask.png")["path"]
     for name, values in {"rgba.png": rgba, "grey.png": image[..., 1]}.items():
@@ -69,7 +69,7 @@ def test_transparency_and_grey_come_back(requests: PageRequests, folder: Path) -
 
 
 def test_a_turned_image_is_painted_and_comes_back_upright(requests: PageRequests, folder: Path) -> None:
-    image, hole = random_picture(40, 60)
+    image, hole = random_image(40, 60)
     exif = Image.Exif()
     exif[274] = 6  # a camera held upright: its pixels lie on their side
     lying = encoded(Image.fromarray(np.rot90(image)), "PNG", exif=exif)
@@ -111,7 +111,7 @@ def test_a_mask_painted_on_the_view_of_a_large_image_is_scaled(requests: PageReq
 
 
 def test_a_mask_file_is_shown_and_must_have_the_size(requests: PageRequests, folder: Path) -> None:
-    hole = random_picture(30, 40)[1]
+    hole = random_image(30, 40)[1]
     asked = upload(folder, png((hole * 255).astype(np.uint8)), "holes.png")
     answer = requests.open_mask(asked | {"width": 40, "height": 30})
     assert ((pixels(Path(answer["view"]["path"]).read_bytes()) > 0) == hole).all()
@@ -129,7 +129,7 @@ def test_bad_files_are_said_in_words(requests: PageRequests, folder: Path, name:
 
 def test_only_files_of_the_page_are_opened(requests: PageRequests, folder: Path, tmp_path: Path) -> None:
     outside = tmp_path / "secret.png"
-    outside.write_bytes(png(random_picture(8, 8)[0]))
+    outside.write_bytes(png(random_image(8, 8)[0]))
     (folder / "link.png").symlink_to(outside)
     for path in (outside, folder / ".." / "secret.png", folder / "link.png", None, 7, {"a": 1}):
         with pytest.raises(ImageError, match=r"secret\.png: was not uploaded here; choose it again"):
@@ -139,7 +139,7 @@ def test_only_files_of_the_page_are_opened(requests: PageRequests, folder: Path,
 
 
 def test_requests_that_no_page_sends_are_refused(requests: PageRequests, folder: Path) -> None:
-    image = upload(folder, png(random_picture(30, 40)[0]), "a.png")["path"]
+    image = upload(folder, png(random_image(30, 40)[0]), "a.png")["path"]
     empty = upload(folder, png(np.zeros((30, 40), dtype=np.uint8)), "mask.png")["path"]
     big = upload(folder, bytes(400_001), "big.png")
     with pytest.raises(ImageError, match="no bundle is called 'other'"):

@@ -8,7 +8,7 @@ import pytest
 
 from inpaintrt.runtime import Bundle, Inpainter, InpaintrtError
 from inpaintrt.serving.triton.requests import answer
-from tests.conftest import random_picture
+from tests.conftest import random_image
 from tests.serving.browser import pixels, png
 
 LIMIT = 10_000
@@ -21,12 +21,12 @@ def inpainter(dynamic_bundle: Bundle) -> Iterator[Inpainter]:
 
 
 def arrays(height: int, width: int, seed: int = 0, count: int = 1) -> dict[str, np.ndarray]:
-    pairs = [random_picture(height, width, seed + n) for n in range(count)]
+    pairs = [random_image(height, width, seed + n) for n in range(count)]
     return {"image": np.stack([p[0] for p in pairs]), "mask": np.stack([p[1] for p in pairs]).astype(np.uint8)}
 
 
 def files(height: int, width: int, seed: int = 0) -> dict[str, np.ndarray]:
-    image, mask = random_picture(height, width, seed)
+    image, mask = random_image(height, width, seed)
     content = {"image_file": png(image), "mask_file": png((mask * 255).astype(np.uint8))}
     return {name: np.array([[value]], dtype=np.object_) for name, value in content.items()}
 
@@ -36,7 +36,7 @@ def test_mixed_requests_get_what_python_gives_and_equal_sizes_run_together(
 ) -> None:
     requests = [arrays(40, 50), files(40, 50, seed=1), arrays(33, 70, seed=2, count=2), arrays(40, 50, seed=4)]
     wanted = [["filled"], ["filled_file"], ["filled", "filled_file"], ["filled"]]
-    expected = [inpainter(*random_picture(40, 50, 1)), *(inpainter(r["image"], r["mask"]) for r in requests[2:])]
+    expected = [inpainter(*random_image(40, 50, 1)), *(inpainter(r["image"], r["mask"]) for r in requests[2:])]
     shapes: list[Any] = []
     call = Inpainter.__call__
     monkeypatch.setattr(Inpainter, "__call__", lambda *a, **k: shapes.append(a[1].shape) or call(*a, **k))

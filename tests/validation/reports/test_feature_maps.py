@@ -1,4 +1,4 @@
-"""Pictures of gates and of mask planes."""
+"""Images of gates and of mask planes."""
 
 from pathlib import Path
 

@@ -74,8 +74,8 @@ def test_the_page_says_what_matters_first(failed: ValidationReport) -> None:
     assert "colour channels look swapped (BGR for RGB)" in words
     assert "&lt;b&gt;lie" in text  # a bundle's name is no markup
     assert "no CUDAExecutionProvider" in words
-    pictures = sum(min(len(candidate.worst), 3) for candidate in failed.candidates) * 5
-    assert text.count("<figure>") == pictures
+    images = sum(min(len(candidate.worst), 3) for candidate in failed.candidates) * 5
+    assert text.count("<figure>") == images
     assert text.count("<svg") == 2
     assert "PyTorch eager fp32" in words[words.index("Latency") :]
 

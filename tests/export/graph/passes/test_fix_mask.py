@@ -1,4 +1,4 @@
-"""`--fixed-mask`: the mask path becomes constants, the bundle takes no mask, and the picture is the same."""
+"""`--fixed-mask`: the mask path becomes constants, the bundle takes no mask, and the image is the same."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from inpaintrt.runtime import Bundle, Inpainter
 from inpaintrt.runtime.errors import BundleError, ImageError, UsageError
 from inpaintrt.validation import validate
 from tests.commands import refused, run as run_command
-from tests.conftest import copy_bundle, random_picture
+from tests.conftest import copy_bundle, random_image
 from tests.export.graph.formulation_networks import ThreeLayers
 from tests.export.graph.formulations import RatioThenClamp
 from tests.export.graph.graphs import inputs, operators, run, wide_trace
@@ -43,8 +43,8 @@ def fixed(network: PConvUNet, tmp_path_factory: pytest.TempPathFactory) -> Bundl
     )  # fmt: skip
 
 
-def test_the_picture_is_the_one_a_given_mask_makes(fixed: Bundle, dynamic_bundle: Bundle) -> None:
-    image = np.stack([random_picture(HEIGHT, WIDTH, seed)[0] for seed in range(3)])
+def test_the_image_is_the_one_a_given_mask_makes(fixed: Bundle, dynamic_bundle: Bundle) -> None:
+    image = np.stack([random_image(HEIGHT, WIDTH, seed)[0] for seed in range(3)])
     mask = np.broadcast_to(logo(), image.shape[:3])
     with Inpainter(fixed.path) as with_fixed, Inpainter(dynamic_bundle.path) as with_given:
         found, expected = with_fixed(image), with_given(image, mask)
@@ -91,9 +91,9 @@ def test_every_network_and_batch(network: nn.Module, interface: Interface, batch
     assert bundle.interface.inputs == ("image",)
     count = 2 if batch == 2 else 1
     session = onnxruntime.InferenceSession(bundle.file(bundle.onnx("fp32")))
-    for pictures in (count, *((3,) if isinstance(batch, tuple) else ())):
-        image = torch.randn(pictures, 3, 48, 72)
-        hole = torch.from_numpy(logo(48, 72)).float().expand(pictures, 1, -1, -1)
+    for images in (count, *((3,) if isinstance(batch, tuple) else ())):
+        image = torch.randn(images, 3, 48, 72)
+        hole = torch.from_numpy(logo(48, 72)).float().expand(images, 1, -1, -1)
         with torch.no_grad():
             mask = hole if interface.mask_polarity == "hole" else 1 - hole
             expected = TensorNetwork(network, interface)(image, mask)
@@ -126,7 +126,7 @@ def test_engines_are_built_for_it(fixed: Bundle) -> None:
 
 
 def test_what_does_not_fit_is_refused(fixed: Bundle, shared_bundle: Bundle, network: PConvUNet, tmp_path: Path) -> None:
-    image, mask = random_picture(HEIGHT, WIDTH)
+    image, mask = random_image(HEIGHT, WIDTH)
     with Inpainter(fixed.path) as inpaint:
         with pytest.raises(ImageError, match="the mask of this bundle is fixed"):
             inpaint(image, mask)
@@ -148,7 +148,7 @@ def test_a_bundle_whose_mask_was_exchanged_is_refused(fixed: Bundle, checkpoint:
 
 
 def test_the_commands(checkpoint: Path, tmp_path: Path) -> None:
-    image, _ = random_picture(HEIGHT, WIDTH)
+    image, _ = random_image(HEIGHT, WIDTH)
     Image.fromarray(image).save(tmp_path / "photo.png")
     Image.fromarray(np.where(logo(), 255, 0).astype(np.uint8)).save(tmp_path / "logo.png")
     bundle, photo, mask, filled = (tmp_path / name for name in ("bundle", "photo.png", "logo.png", "filled.png"))

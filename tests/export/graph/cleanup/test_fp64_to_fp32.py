@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaintrt.export import Interface
-from inpaintrt.export.graph.cleanup.single_precision import to_single_precision
+from inpaintrt.export.graph.cleanup.fp64_to_fp32 import fp64_to_fp32
 from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.export.tracing.trace import trace
 from inpaintrt.runtime.bundle import Profile
@@ -27,7 +27,7 @@ def test_a_mask_counted_in_fp64_is_counted_in_fp32() -> None:
     network = Layer(counted)
     raw = trace(TensorNetwork(network, Interface()).eval(), Profile((1, 1, 1), (SIZE,) * 3, (SIZE,) * 3)).model
     assert ir.DataType.DOUBLE in types(raw)
-    model = to_single_precision(raw)
+    model = fp64_to_fp32(raw)
     assert ir.DataType.DOUBLE not in types(model)
     assert ir.DataType.DOUBLE in types(raw)  # a pass changes nothing of what it is given
     feed = {name: torch.from_numpy(value) for name, value in inputs().items()}

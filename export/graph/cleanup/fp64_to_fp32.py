@@ -12,7 +12,7 @@ from ..ir_tools import replace_output
 DOUBLE, FLOAT = ir.DataType.DOUBLE, ir.DataType.FLOAT
 
 
-def to_single_precision(model: ir.Model) -> ir.Model:
+def fp64_to_fp32(model: ir.Model) -> ir.Model:
     """A copy of `model` in which nothing is FP64."""
     model = model.clone()
     graph = model.graph
