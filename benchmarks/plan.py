@@ -109,16 +109,22 @@ def measure(bundle: Bundle, model: bytes, target: str) -> dict[str, Any]:
 
 
 def table(entries: list[dict[str, Any]]) -> str:
-    """The entries as Markdown, each row a network at a size for a target."""
+    """The entries as Markdown, each row a network at a size for a target, and how many rows are missing."""
     lines = [
         "| network | size | batch | target | plain FP32 | plain FP16 | ours FP16 |",
         "|---|---|---|---|---|---|---|",
     ]
     found = {tuple(entry[name] for name in NAMES): entry for entry in entries}
+    missing = 0
     for place in product(NETWORKS, BATCHES, sorted(SIZES), TARGETS):
         network, batch, size, target = place
-        cells = [_cell(found.get((network, size, batch, target, form))) for form in FORMS]
-        lines.append(f"| {network} | {size} | {batch} | {target} | {' | '.join(cells)} |")
+        row = [found.get((network, size, batch, target, form)) for form in FORMS]
+        if any(row):
+            lines.append(f"| {network} | {size} | {batch} | {target} | {' | '.join(map(_cell, row))} |")
+        else:
+            missing += 1
+    if missing:
+        lines += ["", f"{missing} rows of other networks, sizes and batches have not been run yet."]
     return "\n".join(lines)
 
 

@@ -21,8 +21,8 @@ SOURCE = (".py", ".hpp", ".cpp", ".h", ".c", ".cmake", ".sh", ".yaml")
 
 COMMAND = re.compile(rf"(?<![\w/.-])({'|'.join(sorted(COMMANDS, key=len, reverse=True))})(?![\w-])([^`#;\n]*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-FOREIGN_OPTIONS = {"--preset"}
-"""Options in backticks of programs that are not this project's."""
+FOREIGN_OPTIONS = {"--preset", "--missing"}
+"""Options in backticks that none of `COMMANDS` has: of CMake, and of benchmarks."""
 
 
 def anchors(page: Path) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 from inpaintrt.runtime.backends import choice, engine, gpu
 from inpaintrt.runtime.bundle import Artifact, Bundle, DeployedInterface, Profile, commit, describe_file, lock, stage
 
-from .backends.stand_in_frames import FrameDriver
+from .backends.stand_in_frames import FrameDriver, View
 from .backends.stand_in_gpu import STREAMS, Buffer, Device, Machine, Stream
 from .backends.stand_in_library import Library
 
@@ -72,3 +72,10 @@ def artifact(backend: str) -> Artifact:
         backend.encode(), f"engines/{backend}.engine", "engine", "fp16",
         backend=backend, backend_version="1.0", target="sm89",
     )  # fmt: skip
+
+
+@pytest.fixture
+def views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays of the stand-in GPU are seen by it."""
+    utils = pytest.importorskip("cuda.core.utils")
+    monkeypatch.setattr(utils, "StridedMemoryView", View)

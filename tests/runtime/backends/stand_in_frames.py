@@ -165,3 +165,14 @@ class FrameDriver(Driver):
         self.machine.called("cuMemsetD2D8Async")
         STREAMS[stream].do(lambda: [ctypes.memset(address + y * pitch, value, width) for y in range(height)] and None)
         return (0,)
+
+
+def frames(*shape: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Random images uint8 [..,3] and masks of 0 and 1."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (*shape, 3), dtype=np.uint8), rng.integers(0, 2, shape, dtype=np.uint8)
+
+
+def filled(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What the stand-in network makes of them."""
+    return np.where(mask[..., None] != 0, 255 - image, image)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -77,6 +78,21 @@ Result enqueue(void* handle, Work work);
 bool inside(const void* address, std::size_t size);
 unsigned char* allocate(std::size_t size, int device, bool pinned);
 void release(unsigned char* address);
+
+using Address = unsigned long long;
+
+inline unsigned char* bytes(Address address) {
+    return reinterpret_cast<unsigned char*>(static_cast<std::uintptr_t>(address));
+}
+
+inline int device_of(const void* context) {
+    for (int device = 0; device < devices; ++device) {
+        if (context == &state().contexts[device]) return device;
+    }
+    return -1;
+}
+
+inline void* context_of(int device) { return device < 0 ? nullptr : &state().contexts[device]; }
 
 }  // namespace stand_in
 
