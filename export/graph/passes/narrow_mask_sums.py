@@ -24,7 +24,7 @@ def narrow_mask_sums(model: ir.Model) -> tuple[ir.Model, PassReport]:
     report = PassReport("narrow_mask_sums")
     masks = analyse_mask_path(model)
     chosen = [node for node in model.graph if _is_exact(node, masks)]
-    narrowed = {node.outputs[0] for node in chosen}
+    narrowed = dict.fromkeys(node.outputs[0] for node in chosen)  # no set: the order of casts is that of the graph
     casts: dict[ir.Value, ir.Value] = {}
     for node in chosen:
         report.change(node)
