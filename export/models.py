@@ -55,7 +55,8 @@ def make_models(source: Source, options: ExportOptions) -> tuple[dict[Precision,
         converted = model
         if options.optimize:
             converted, folded = pipeline.fold(model, precision, shapes)
-            report.passes += [] if models else [folded]  # the same for both
+            told = {done.name for done in report.passes}  # of a pass over both files, once
+            report.passes += [done for done in folded if done.name not in told]
         if precision == "fp16":
             converted = _to_fp16(converted, source.interface, options, shapes, hole, report)
         report.costs[precision] = measure_cost(converted, shapes)

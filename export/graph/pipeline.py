@@ -7,8 +7,9 @@ its precondition it leaves the graph unchanged and says why in its report.
 1. `clean_up`: constants folded, FP64 as FP32, what the trace wrote in a roundabout way written plainly.
 2. `OPTIMISATIONS`: the passes that make every graph smaller and safe, see below.
 3. `fix_mask`, if the mask never changes.
-4. For each precision `fold_upsampling`, whose kernels differ; then for FP32 `centre_normalisations`, which ONNX
-   Runtime needs to be as accurate as PyTorch, and for FP16 the conversion of the types and `SHAPING_FOR_GPUS`.
+4. For FP32 `SHAPING_FOR_CPUS`; for each precision `fold_upsampling`, whose kernels differ; then for FP32
+   `centre_normalisations`, which ONNX Runtime needs to be as accurate as PyTorch, and for FP16 the conversion of the
+   types and `SHAPING_FOR_GPUS`.
 5. `add_image_io`, for `--io image`.
 """
 
@@ -44,7 +45,17 @@ from .passes.shift_mask_sums import shift_mask_sums
 from .passes.sink_upsampling import sink_upsampling
 from .report import PassReport
 
-__all__ = ["OPTIMISATIONS", "Fp16Graph", "Optimised", "add_image_io", "fix_mask", "fold", "optimise", "to_fp16"]
+__all__ = [
+    "OPTIMISATIONS",
+    "SHAPING_FOR_CPUS",
+    "Fp16Graph",
+    "Optimised",
+    "add_image_io",
+    "fix_mask",
+    "fold",
+    "optimise",
+    "to_fp16",
+]
 
 OPTIMISATIONS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
     collapse_mask_channels,
@@ -52,7 +63,6 @@ OPTIMISATIONS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
     fold_batch_norm,
     fold_gains,
     fourier_as_matrices,
-    patches_as_products,
     combine_parallel_convs,
     sink_upsampling,
 )
@@ -61,6 +71,13 @@ OPTIMISATIONS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
 Masks are narrow before their ratios are read; a ratio is 1 where all is known before batch norm goes through it into
 weights; weights are final before convolutions merge; and pointwise operators are moved before `fold_upsampling` looks
 for an upsampling in front of a convolution.
+"""
+
+SHAPING_FOR_CPUS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (patches_as_products,)
+"""Exact passes over the FP32 graph: forms that are faster on a CPU.
+
+Not for FP16 files: scores of a softmax stay FP32 in them, and TensorRT-RTX has no FP32 matrix product for Turing
+(sm75), while it builds the convolutions.
 """
 
 SHAPING_FOR_GPUS: tuple[Callable[[ir.Model], tuple[ir.Model, PassReport]], ...] = (
@@ -99,16 +116,23 @@ def optimise(traced: ir.Model) -> Optimised:
     return Optimised(clean_up(model), cleaned, passes)
 
 
-def fold(model: ir.Model, precision: Precision, shapes: dict[str, tuple[int, ...]]) -> tuple[ir.Model, PassReport]:
-    """What depends on the precision of the graph: upsampling folded into convolutions, and accurate normalisations.
+def fold(
+    model: ir.Model, precision: Precision, shapes: dict[str, tuple[int, ...]]
+) -> tuple[ir.Model, list[PassReport]]:
+    """What depends on the precision of the graph: `SHAPING_FOR_CPUS`, folded upsampling, accurate normalisations.
 
     Args:
         model: optimised.
         precision: of the graph it becomes.
         shapes: of its inputs, [N,C,H,W] each.
     """
-    folded, report = fold_upsampling(model, KERNELS[precision], _result_shapes(model, shapes, precision))
-    return (centre_normalisations(folded) if precision == "fp32" else folded), report
+    reports = []
+    for shape_for_cpus in SHAPING_FOR_CPUS if precision == "fp32" else ():
+        model, done = shape_for_cpus(model)
+        model = clean_up(model) if done.changed else model
+        reports.append(done)
+    folded, done = fold_upsampling(model, KERNELS[precision], _result_shapes(model, shapes, precision))
+    return (centre_normalisations(folded) if precision == "fp32" else folded), [*reports, done]
 
 
 def _result_shapes(

@@ -16,7 +16,7 @@ from inpaintrt.export.graph.passes.fold_batch_norm import fold_batch_norm
 from inpaintrt.export.graph.passes.fold_upsampling import fold_upsampling
 from inpaintrt.export.graph.passes.image_io import add_image_io
 from inpaintrt.export.graph.passes.normalise_mask_ratio import normalise_mask_ratio
-from inpaintrt.export.graph.pipeline import OPTIMISATIONS, optimise
+from inpaintrt.export.graph.pipeline import OPTIMISATIONS, SHAPING_FOR_CPUS, fold, optimise, to_fp16
 from inpaintrt.export.tracing.deployed import TensorNetwork
 from inpaintrt.export.tracing.trace import trace
 from inpaintrt.runtime.bundle import Profile
@@ -54,7 +54,7 @@ def test_numbers_that_were_given_a_shape_broadcast() -> None:
 def test_passes_do_not_change_what_they_are_given() -> None:
     model = wide_trace()
     before = ir.to_proto(model).SerializeToString(deterministic=True)
-    for change in (clean_up, *OPTIMISATIONS, fold_upsampling, combine_mask_factors, convert_to_fp16):
+    for change in (clean_up, *OPTIMISATIONS, *SHAPING_FOR_CPUS, fold_upsampling, combine_mask_factors, convert_to_fp16):
         change(model)
     add_headroom(model, 0.5)
     add_image_io(model, Interface(mask_channels=3))
@@ -69,3 +69,14 @@ def test_optimising_keeps_the_trace_as_it_was_written() -> None:
     assert operators(optimised.cleaned)["BatchNormalization"] == 4
     assert operators(optimised.model)["BatchNormalization"] == 0
     assert_same(optimised.cleaned, optimised.model)
+
+
+def test_the_same_network_gives_the_same_files() -> None:
+    # Engines are kept when an export gives the model again that they were built from.
+    interface, shapes = Interface(mask_channels=3), dict.fromkeys(("image", "mask"), (1, 3, SIZE, SIZE))
+    network = TensorNetwork(dividing_trained_scale(), interface).eval()
+    files = set()
+    for _ in range(3):
+        half, _ = fold(optimise(trace(network, STATIC).model).model, "fp16", shapes)
+        files.add(ir.to_proto(to_fp16(half, interface, shapes).model).SerializeToString(deterministic=True))
+    assert len(files) == 1

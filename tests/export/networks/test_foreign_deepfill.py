@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import onnxruntime
 import pytest
 import torch
@@ -12,6 +14,7 @@ from benchmarks.networks.deepfill import Port, random_images, trained_scale
 from inpaintrt.engines import build_engines
 from inpaintrt.export import export_onnx
 from tests.engines.test_build import rtx
+from tests.export.graph.graphs import operators
 from tests.export.networks.comparing import FP32, relative
 
 
@@ -37,6 +40,10 @@ def test_weights_computed_at_run_time_unfolding_and_loops_over_the_batch(tmp_pat
         expected = network(image, mask)[0]
     found = session.run(["output"], {"image": image.numpy(), "mask": mask.numpy()})[0]
     assert relative(torch.from_numpy(found), expected) < FP32
+    full, half = (
+        operators(ir.from_proto(onnx.load_from_string(bundle.file(bundle.onnx(name))))) for name in ("fp32", "fp16")
+    )
+    assert half["MatMul"] == 0 < full["MatMul"]  # TensorRT-RTX has no FP32 matrix product for sm75
     assert bundle.onnx("fp16").details["fp16_share_of_multiply_adds"] > 0.8
     assert {engine.artifact.target for engine in build_engines(bundle.path, target="sm75,sm89")} == {"sm75", "sm89"}
 
