@@ -196,8 +196,11 @@ def compose_from(both: int) -> Change:
 
 
 def known_pixels_off_by_one(model: onnx.ModelProto) -> None:
+    """In the type that the composite casts the given image to, which is FP16 in an FP16 graph."""
     where = node(model, "Where", last=True)
-    insert_for(model, where.input[2], [where], "Sub", np.float32(1.0))
+    cast = next(entry for entry in model.graph.node if where.input[2] in entry.output)
+    (to,) = (attribute.i for attribute in cast.attribute if attribute.name == "to")
+    insert_for(model, where.input[2], [where], "Sub", np.array(1.0, helper.tensor_dtype_to_np_dtype(to)))
 
 
 def composition_of_wider_holes(model: onnx.ModelProto) -> None:
@@ -231,7 +234,12 @@ def nearest_made_bilinear(model: onnx.ModelProto) -> None:
 
 
 def brighten_image(model: onnx.ModelProto) -> None:
-    alter(next(t for t in model.graph.initializer if t.name == "image_scale"), lambda array: array * 1.1)
+    """The scale of the composite, not that of what the network is given: each has a constant of its own."""
+    read = {name for reader in readers_of(model, "output", network=False) for name in reader.input}
+    scales = [tensor for tensor in model.graph.initializer if tensor.name in read and "image_scale" in tensor.name]
+    if not scales:
+        raise NotApplicableError("the composite scales nothing")
+    alter(scales[0], lambda array: array * 1.1)
 
 
 def other_activation(model: onnx.ModelProto) -> None:

@@ -24,6 +24,8 @@ def epsilon_form(model: onnx.ModelProto) -> None:
     """The ratio as w / (s + 1e-8) in FP16, where 1e-8 is zero, masked afterwards."""
     halves = {entry.input[0]: entry for entry in model.graph.node if entry.op_type == "Cast"}
     maxima = {entry.output[0]: entry for entry in model.graph.node if entry.op_type == "Max"}
+    # Sums that FP16 holds exactly are FP16, and cast for the division.
+    maxima |= {halves[name].output[0]: entry for name, entry in maxima.items() if name in halves}
     division = next(entry for entry in model.graph.node if entry.op_type == "Div" and entry.input[1] in maxima)
     maximum = maxima[division.input[1]]
     cast, half = halves[division.output[0]], onnx.TensorProto.FLOAT16

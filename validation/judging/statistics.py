@@ -1,8 +1,8 @@
 """Shares, means and PSNR over the values in holes, of enough values that they mean something.
 
 A hole of one pixel has three values; two that are one level off are 33 % and 49.9 dB, and say nothing. So a case with
-`ENOUGH` values is judged by itself, and all that have fewer are judged together. The largest difference and NaN are
-judged in every case, however small.
+`ENOUGH` values is judged by itself, and all that have fewer are judged together; if they are too few even so, with the
+smallest case that is large enough. The largest difference and NaN are judged in every case, however small.
 """
 
 from collections.abc import Sequence
@@ -43,9 +43,16 @@ class Group:
 
 
 def large_enough(metrics: Sequence[CaseMetrics]) -> list[Group]:
-    """Groups of at least `ENOUGH` values: large cases by themselves, and the small ones together if they are enough."""
-    groups = [Group((entry,), entry.case) for entry in metrics if (entry.hole_values or 0) >= ENOUGH]
+    """Groups of at least `ENOUGH` values: large cases by themselves, and the small ones together.
+
+    Small ones that are not enough are joined by the smallest large case, so that no case goes without; if there is
+    none, they make no group.
+    """
+    large = [entry for entry in metrics if (entry.hole_values or 0) >= ENOUGH]
     small = [entry for entry in metrics if 0 < (entry.hole_values or 0) < ENOUGH]
+    groups = [Group((entry,), entry.case) for entry in large]
+    if small and large and everything(small).values < ENOUGH:
+        small.append(min(large, key=lambda entry: entry.hole_values or 0))
     together = everything(small)
     return [*groups, together] if together.values >= ENOUGH else groups
 

@@ -53,6 +53,16 @@ def test_small_cases_are_judged_together() -> None:
     assert large_enough(small[:5]) == []
 
 
+def test_small_cases_that_are_not_enough_are_judged_with_the_smallest_large_one() -> None:
+    """Five cases that one good large case would otherwise leave unjudged."""
+    small = [case(f"small {number}", ENOUGH // 10, off_by_two=number) for number in range(5)]
+    large = [case("larger", 1_000_000), case("large", ENOUGH)]
+    check = failed(*small, *large)["share of hole values within 1/255"]
+    assert check.reason == "worst in 6 cases together, most in small 4"
+    assert [group.values for group in large_enough([*small, *large])] == [1_000_000, ENOUGH, ENOUGH + 5 * ENOUGH // 10]
+    assert not failed(case("one hole pixel", 3, off_by_one=2), *large)
+
+
 def test_a_mean_is_of_all_cases() -> None:
     """Rounding errors of one case can agree; those of all cases cancel."""
     shifted = case("one colour", ENOUGH, off_by_one=ENOUGH // 2)

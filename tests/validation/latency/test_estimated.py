@@ -37,7 +37,8 @@ def measured_on(gpu: str, bundle: Bundle, sha256: str, patch: pytest.MonkeyPatch
     patch.setattr(measure, "describe_hardware", lambda: {"gpu": {"name": gpu}})
     patch.setattr(measure, "measure_rates", lambda _: None)
     patch.setattr(measure, "_plain_export", lambda *_: None)
-    runner = SimpleNamespace(run=lambda _: None, time_parts=lambda _, count: {"compute": [MEASURED] * count})
+    parts = {"time_parts": lambda _, count: {"compute": [MEASURED] * count}}
+    runner = SimpleNamespace(run=lambda _: None, close=lambda: None, **parts)
     subjects = [
         Subject("the engine", "cuda", False, lambda: runner, sha256),  # type: ignore[arg-type, return-value]
         Subject("another", "cuda", True, lambda: runner),  # type: ignore[arg-type, return-value]
