@@ -75,7 +75,7 @@ MUTATIONS = (
     Mutation("network's image everywhere", changes.compose_from(1)),
     Mutation("given image everywhere: nothing filled", changes.compose_from(2)),
     Mutation("known pixels off by one", changes.known_pixels_off_by_one),
-    Mutation("composition of wider holes", changes.composition_of_wider_holes),
+    Mutation("composition of wider holes", local_changes.composition_of_wider_holes),
     Mutation("nearest made bilinear", changes.nearest_made_bilinear),
     Mutation("activation 5 % steeper, or another", changes.other_activation),
     Mutation("an activation dropped", changes.drop_activation),

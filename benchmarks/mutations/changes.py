@@ -9,7 +9,6 @@ from onnx import helper
 from .graph_edits import (
     Change,
     NotApplicableError,
-    add_constant,
     alter,
     change_weight,
     image_of_network,
@@ -201,21 +200,6 @@ def known_pixels_off_by_one(model: onnx.ModelProto) -> None:
     cast = next(entry for entry in model.graph.node if where.input[2] in entry.output)
     (to,) = (attribute.i for attribute in cast.attribute if attribute.name == "to")
     insert_for(model, where.input[2], [where], "Sub", np.array(1.0, helper.tensor_dtype_to_np_dtype(to)))
-
-
-def composition_of_wider_holes(model: onnx.ModelProto) -> None:
-    """The hole of the composition is one pixel wider on each side."""
-    where, axis = node(model, "Where", last=True), add_constant(model, np.array([1]))
-    place = list(model.graph.node).index(where)
-    for entry in (
-        helper.make_node("Cast", ["wider_last"], ["wider"], to=onnx.TensorProto.BOOL),
-        helper.make_node("Transpose", ["wider_hole"], ["wider_last"], perm=[0, 2, 3, 1]),
-        helper.make_node("MaxPool", ["wider_plane"], ["wider_hole"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
-        helper.make_node("Unsqueeze", ["wider_float", axis], ["wider_plane"]),
-        helper.make_node("Cast", ["mask"], ["wider_float"], to=onnx.TensorProto.FLOAT),
-    ):
-        model.graph.node.insert(place, entry)
-    where.input[0] = "wider"
 
 
 def only_255_is_hole(model: onnx.ModelProto) -> None:

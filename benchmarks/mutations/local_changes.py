@@ -12,6 +12,7 @@ from .graph_edits import (
     insert,
     insert_for,
     mask_of_network,
+    node,
     readers_of,
 )
 
@@ -75,3 +76,18 @@ def pad_with_edge(model: onnx.ModelProto) -> None:
         model.graph.node.insert(place, padding)
         return
     raise NotApplicableError("no padding")
+
+
+def composition_of_wider_holes(model: onnx.ModelProto) -> None:
+    """The hole of the composition is one pixel wider on each side."""
+    where, axis = node(model, "Where", last=True), add_constant(model, np.array([1]))
+    place = list(model.graph.node).index(where)
+    for entry in (
+        helper.make_node("Cast", ["wider_last"], ["wider"], to=onnx.TensorProto.BOOL),
+        helper.make_node("Transpose", ["wider_hole"], ["wider_last"], perm=[0, 2, 3, 1]),
+        helper.make_node("MaxPool", ["wider_plane"], ["wider_hole"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Unsqueeze", ["wider_float", axis], ["wider_plane"]),
+        helper.make_node("Cast", ["mask"], ["wider_float"], to=onnx.TensorProto.FLOAT),
+    ):
+        model.graph.node.insert(place, entry)
+    where.input[0] = "wider"
