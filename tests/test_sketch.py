@@ -61,7 +61,8 @@ def dynamic(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export_onnx(Guided(), folder, interface=INTERFACE, dynamic=(32, 64, 96), batch=(1, 2, 3))
 
 
-def test_lines_change_the_image_within_the_hole_alone(bundle: Bundle) -> None:
+@pytest.mark.slow
+def test_lines_change_the_image_within_the_hole_only(bundle: Bundle) -> None:
     image, hole, line = scene(64, 64)
     assert bundle.interface.inputs == ("image", "mask", "sketch")
     assert bundle.network["sketch"] is True
@@ -164,6 +165,7 @@ def test_with_a_fixed_mask(dynamic: Bundle, tmp_path: Path) -> None:
     assert validate(bundle.path, network=Guided()).passed
 
 
+@pytest.mark.slow
 @rtx
 def test_engines_are_built(bundle: Bundle, dynamic: Bundle) -> None:
     for each in (bundle, dynamic):

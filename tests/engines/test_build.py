@@ -24,6 +24,7 @@ rtx = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @rtx
 def test_engines_for_all_targets_are_built_without_a_gpu(bundle: Bundle) -> None:
     built = build_engines(bundle.path, target="all")
@@ -36,6 +37,7 @@ def test_engines_for_all_targets_are_built_without_a_gpu(bundle: Bundle) -> None
         assert engine.path.startswith(f"engines/tensorrt-rtx-{engine.backend_version}-{engine.target}-fp16-")
 
 
+@pytest.mark.slow
 @rtx
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_dynamic_and_batched_engines(dynamic_bundle: Bundle, tmp_path: Path, precision: str) -> None:
@@ -89,6 +91,7 @@ def test_progress_reaches_the_end(bundle: Bundle) -> None:
     assert len(shares) > 5
 
 
+@pytest.mark.slow
 @rtx
 def test_two_builders_at_once_lose_nothing(bundle: Bundle) -> None:
     program = "import sys; from inpaintrt.engines import build_engines; build_engines(sys.argv[1], target=sys.argv[2])"

@@ -14,6 +14,7 @@ from tests.commands import FOREIGN, program, refused, run
 from tests.conftest import run_and_kill
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own(tmp_path: Path) -> None:
     factory = f"{FOREIGN}:dividing_trained_scale"
     options = (
@@ -105,6 +106,7 @@ def test_sizes_that_are_no_multiple(checkpoint: Path, tmp_path: Path) -> None:
     assert "mean and std belong together" in refused("export-onnx", checkpoint, "-o", tmp_path / "b", "--mean", "0,0,0")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc to stand for a read-only disk")
 def test_a_directory_that_cannot_be_written(checkpoint: Path) -> None:
     assert "/proc/inpaintrt" in refused("export-onnx", checkpoint, "-o", "/proc/inpaintrt", "--size", "32x32")

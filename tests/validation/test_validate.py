@@ -125,6 +125,7 @@ def test_the_honest_model_is_not_blamed(bundle: Bundle, precision: str, honest: 
     assert results(report)[honest] == "pass"
 
 
+@pytest.mark.slow
 def test_one_altered_number_of_the_fp16_model_is_found(bundle: Bundle) -> None:
     rewrite(bundle, "fp16", scale_one_number)
     found = reason(validate(bundle.path, quick=True), FP16)

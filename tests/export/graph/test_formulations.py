@@ -120,6 +120,7 @@ def test_formulation(name: str) -> None:
     check(name, STATIC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ones made in forward", "larger of both masks", "partial padding"])
 def test_formulation_of_any_size(name: str) -> None:
     check(name, DYNAMIC)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx_ir as ir
+import pytest
 import torch
 
 from benchmarks.networks.partial_conv import dividing_trained_scale
@@ -32,6 +33,7 @@ from tests.export.graph.graphs import (
 STATIC = Profile((1, 1, 1), (SIZE,) * 3, (SIZE,) * 3)
 
 
+@pytest.mark.slow
 def test_numbers_that_were_given_a_shape_broadcast() -> None:
     # Large or dynamic shapes are not folded: zeros_like(features) stays an expansion to the shape of the features.
     network = dividing_trained_scale()
