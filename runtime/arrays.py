@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .bundle import DeployedInterface
 from .errors import ImageError
 
 NO_MASK = "no mask was given; only a bundle exported with --fixed-mask has its own"
@@ -38,6 +39,17 @@ def check_out(out: Any, filled: np.ndarray) -> None:
 def padded_size(size: int, limits: tuple[int, int, int], multiple: int) -> int:
     """The smallest size the network takes that is not below `size`."""
     return max(limits[0], -(-size // multiple) * multiple)
+
+
+def padded_shape(shape: tuple[int, ...], interface: DeployedInterface) -> tuple[int, int, int]:
+    """The smallest number of images, height and width that the network takes for a `shape` of these three."""
+    count, height, width = shape
+    profile, multiple = interface.profile, interface.size_multiple
+    return (
+        max(count, profile.batch[0]),
+        padded_size(height, profile.height, multiple),
+        padded_size(width, profile.width, multiple),
+    )
 
 
 def check_image(image: np.ndarray, mask: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import padded_size
+from .arrays import padded_shape
 from .backends.gpu import call_driver, current, library_errors
 from .backends.memory import PADDING, Shape
 from .backends.slots import Slot
@@ -135,19 +135,18 @@ class FrameFiller:
             for index, hole in enumerate(self._read_back(left)[..., 0] != 0):
                 if hole.any():
                     plan = plan_windows(hole, self._interface, choice)
-                    self._fill_one(index, plan, frames | {"mask": left}, target, choice)
+                    self._fill_one(index, plan, frames | {"mask": left}, target)
         finally:
             backend.copy_out.sync()
             backend.copy_in.sync()
             unknown.close(backend.copy_in)
 
-    def _fill_one(self, index: int, plan: Plan, frames: dict[str, Frame], target: Frame, choice: Choice) -> None:
+    def _fill_one(self, index: int, plan: Plan, frames: dict[str, Frame], target: Frame) -> None:
         """Fill one frame; those with holes that are filled at a smaller scale go through the host."""
         backend, image = self._backend, slice(index, index + 1)
         if any(window.scale > 1 for windows in plan.rounds for window in windows):
-            self._fill_on_host(
-                {name: _image(frame, index) for name, frame in frames.items()}, _image(target, index), choice
-            )
+            one = {name: _image(frame, index) for name, frame in frames.items()}
+            self._fill_on_host(one, _image(target, index), plan)
             return
         in_place = target.address == frames["image"].address
         for number, windows in enumerate(plan.rounds):
@@ -165,12 +164,12 @@ class FrameFiller:
                 call_driver("cuMemsetD2D8Async", *arguments, backend.copy_in.handle)
             backend.copy_in.wait(backend.copy_out.record())  # the next round takes what this one filled for known
 
-    def _fill_on_host(self, frames: dict[str, Frame], target: Frame, choice: Choice) -> None:
-        arrays = {name: self._read_back(frame) for name, frame in frames.items()}
+    def _fill_on_host(self, frames: dict[str, Frame], target: Frame, plan: Plan) -> None:
+        arrays = {name: self._read_back(frame)[0] for name, frame in frames.items()}
         image, hole = arrays["image"], arrays["mask"][..., 0] != 0
         line = arrays["sketch"][..., 0] != 0 if "sketch" in arrays else np.zeros_like(hole)
-        filled = HostFiller(self._backend, self._interface).fill(image, hole, line, choice)
-        self._write(target, filled)
+        HostFiller(self._backend, self._interface).fill_windows(image, hole, line, plan)
+        self._write(target, image)
 
     def _read_back(self, frame: Frame) -> NDArray[np.uint8]:
         """A frame as [N,H,W,pixel] on the host."""
@@ -219,13 +218,7 @@ class FrameFiller:
             part: which images, rows and columns of them are given.
             rectangles: of `target`, inside of it, that are written.
         """
-        profile, multiple = self._interface.profile, self._interface.size_multiple
-        count, height, width = given["image"].shape
-        size = (
-            max(count, profile.batch[0]),
-            padded_size(height, profile.height, multiple),
-            padded_size(width, profile.width, multiple),
-        )
+        count, size = given["image"].shape[0], padded_shape(given["image"].shape, self._interface)
 
         def copy_in(slot: Slot, stream: Any) -> None:
             for name in slot.inputs:

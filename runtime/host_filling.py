@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import padded_size
+from .arrays import padded_shape
 from .bundle import DeployedInterface
 from .scaling import carried_up, reduced, reduced_lines
 from .window_sizes import Choice
@@ -46,7 +46,7 @@ class HostFiller:
             chosen = whole[start : start + step]
             result[chosen] = self._run(image[chosen], hole[chosen], line[chosen])
         for index in plans.keys() - set(whole):
-            self._fill_windows(result[index], hole[index], line[index], plans[index])
+            self.fill_windows(result[index], hole[index], line[index], plans[index])
         return result
 
     def _plan(self, hole: Grid, choice: Choice) -> Plan:
@@ -58,8 +58,12 @@ class HostFiller:
         self._last = hole.copy(), choice, plan
         return plan
 
-    def _fill_windows(self, image: UInt8Array, hole: Grid, line: Grid, plan: Plan) -> None:
-        """Fill `image` [H,W,3] in place. A round begins when the one before it is pasted."""
+    def fill_windows(self, image: UInt8Array, hole: Grid, line: Grid, plan: Plan) -> None:
+        """Fill `image` uint8 [H,W,3] in place, by a plan for `hole`. A round begins when the one before it is pasted.
+
+        Raises:
+            BackendError: if the network cannot run.
+        """
         unknown = hole.copy()
         for windows in plan.rounds:
             patches = [
@@ -101,15 +105,9 @@ class HostFiller:
 
     def _run(self, image: UInt8Array, hole: Grid, line: Grid) -> UInt8Array:
         """Pad to a size the network takes, run, and cut off the padding; padding counts as hole."""
-        count, height, width = hole.shape
-        profile, multiple = self._interface.profile, self._interface.size_multiple
-        padded_shape = (
-            max(count, profile.batch[0]),
-            padded_size(height, profile.height, multiple),
-            padded_size(width, profile.width, multiple),
-        )
+        size = padded_shape(hole.shape, self._interface)
         given: dict[str, Any] = {"image": image, "mask": hole, "sketch": line}
-        filled: UInt8Array = self._backend.run({name: given[name] for name in self._interface.inputs}, padded_shape)
+        filled: UInt8Array = self._backend.run({name: given[name] for name in self._interface.inputs}, size)
         return filled
 
 

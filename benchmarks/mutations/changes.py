@@ -14,6 +14,7 @@ from .graph_edits import (
     image_of_network,
     insert,
     insert_for,
+    insert_for_network,
     mask_of_network,
     node,
     readers_of,
@@ -36,14 +37,14 @@ def mask_times(factor: float) -> Change:
 
     def change(model: onnx.ModelProto) -> None:
         mask = mask_of_network(model)
-        insert_for(model, mask, readers_of(model, mask, network=True), "Mul", np.float32(factor))
+        insert_for_network(model, mask, "Mul", np.float32(factor))
 
     return change
 
 
 def mask_all_ones(model: onnx.ModelProto) -> None:
     mask = mask_of_network(model)
-    insert_for(model, mask, readers_of(model, mask, network=True), "Max", np.float32(1.0))
+    insert_for_network(model, mask, "Max", np.float32(1.0))
 
 
 def roll_output(axis: int) -> Change:
@@ -131,7 +132,7 @@ def swap_colours(model: onnx.ModelProto) -> None:
 
 def swap_colours_before(model: onnx.ModelProto) -> None:
     image = image_of_network(model)
-    insert_for(model, image, readers_of(model, image, network=True), "Gather", np.array([2, 1, 0]), axis=1)
+    insert_for_network(model, image, "Gather", np.array([2, 1, 0]), axis=1)
 
 
 def swap_images(model: onnx.ModelProto) -> None:
@@ -144,7 +145,7 @@ def first_for_all(model: onnx.ModelProto) -> None:
 
 def swap_masks(model: onnx.ModelProto) -> None:
     mask = mask_of_network(model)
-    insert_for(model, mask, readers_of(model, mask, network=True), "Gather", np.array([1, 0]), axis=0)
+    insert_for_network(model, mask, "Gather", np.array([1, 0]), axis=0)
 
 
 def transpose_output(model: onnx.ModelProto) -> None:

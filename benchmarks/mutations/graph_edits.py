@@ -113,6 +113,13 @@ def insert_for(
     model.graph.node.insert(place, helper.make_node(op, [value, *names], [result], **attributes))
 
 
+def insert_for_network(
+    model: onnx.ModelProto, value: str, op: str, *operands: np.ndarray | str, **attributes: object
+) -> None:
+    """Let an operator stand between a value and the network; other readers, such as the composite, see it as it was."""
+    insert_for(model, value, readers_of(model, value, network=True), op, *operands, **attributes)
+
+
 def rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
     """Give values other names, wherever they stand."""
     for entry in model.graph.node:

@@ -10,10 +10,9 @@ from .graph_edits import (
     add_constant,
     image_of_network,
     insert,
-    insert_for,
+    insert_for_network,
     mask_of_network,
     node,
-    readers_of,
 )
 
 
@@ -48,7 +47,7 @@ def no_output(model: onnx.ModelProto) -> None:
 def image_times(factor: float) -> Change:
     def change(model: onnx.ModelProto) -> None:
         image = image_of_network(model)
-        insert_for(model, image, readers_of(model, image, network=True), "Mul", np.float32(factor))
+        insert_for_network(model, image, "Mul", np.float32(factor))
 
     return change
 
@@ -56,8 +55,7 @@ def image_times(factor: float) -> Change:
 def widen_mask(model: onnx.ModelProto) -> None:
     """The ones of the mask that the network is given are one pixel wider on each side."""
     mask = mask_of_network(model)
-    readers = readers_of(model, mask, network=True)
-    insert_for(model, mask, readers, "MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    insert_for_network(model, mask, "MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
 
 def pad_with_edge(model: onnx.ModelProto) -> None:

@@ -42,8 +42,9 @@ def open_device(device_id: int = 0) -> Any:
         if tuple(int(part) for part in __version__.split(".")[:2]) < CUDA_CORE:
             raise BackendError(f"cuda-core is {__version__}, but 1.2 or later is needed; pip install -e '.[gpu]'")
         check_driver()
-        if int(driver().cuInit(0)[0]) != 0:
-            raise RuntimeError(f"cuInit says {driver().cuInit(0)[0]!s}")
+        status = driver().cuInit(0)[0]
+        if int(status) != 0:
+            raise RuntimeError(f"cuInit says {status!s}")
         count = len(Device.get_all_devices())
         device = Device(device_id) if device_id < count else None
         if device is not None:

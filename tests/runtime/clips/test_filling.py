@@ -15,10 +15,11 @@ from inpaintrt.runtime.clips.planes import plane
 from inpaintrt.runtime.clips.target import LOSSLESS, Encoding
 from inpaintrt.runtime.errors import ImageError
 from tests.commands import refused, run
+from tests.runtime.clips.conftest import HEIGHT, WIDTH, frames
 
 av = pytest.importorskip("av", reason="needs PyAV: pip install -e '.[video]'")
 
-HEIGHT, WIDTH, FRAMES = 48, 64, 5
+FRAMES = 5
 LOSSLESS_CLIP = Encoding(codec=LOSSLESS)
 MakeClip = Callable[..., Path]
 
@@ -59,26 +60,6 @@ def make_clip(tmp_path: Path) -> MakeClip:
         return path
 
     return make
-
-
-@pytest.fixture
-def mask(tmp_path: Path) -> Path:
-    """One hole of 10x20 pixels, at odd places, so that chroma values at its rim stand for known pixels too."""
-    hole = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
-    hole[11:21, 21:41] = 255
-    Image.fromarray(hole).save(tmp_path / "mask.png")
-    return tmp_path / "mask.png"
-
-
-@pytest.fixture(scope="module")
-def inpainter(shared_bundle: Bundle) -> Any:
-    with Inpainter(shared_bundle.path, "cpu") as opened:
-        yield opened
-
-
-def frames(path: Path) -> list[Any]:
-    with av.open(str(path)) as container:
-        return list(container.decode(video=0))
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "gray"])

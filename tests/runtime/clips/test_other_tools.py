@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaintrt.runtime import Bundle, Inpainter
+from inpaintrt.runtime import Inpainter
 from inpaintrt.runtime.clips.filling import fill_clip
 from inpaintrt.runtime.clips.planes import plane
 from inpaintrt.runtime.clips.target import LOSSLESS, Encoding
 from inpaintrt.runtime.errors import ImageError
+from tests.runtime.clips.conftest import frames
 
 av = pytest.importorskip("av", reason="needs PyAV: pip install -e '.[video]'")
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ffmpeg program: apt install ffmpeg")
@@ -38,25 +39,6 @@ def ffmpeg(tmp_path: Path) -> FFmpeg:
         return path
 
     return make
-
-
-@pytest.fixture
-def mask(tmp_path: Path) -> Path:
-    hole = np.zeros((48, 64), dtype=np.uint8)
-    hole[11:21, 21:41] = 255
-    Image.fromarray(hole).save(tmp_path / "mask.png")
-    return tmp_path / "mask.png"
-
-
-@pytest.fixture(scope="module")
-def inpainter(shared_bundle: Bundle) -> Any:
-    with Inpainter(shared_bundle.path, "cpu") as opened:
-        yield opened
-
-
-def frames(path: Path) -> list[Any]:
-    with av.open(str(path)) as container:
-        return list(container.decode(video=0))
 
 
 def described(path: Path) -> list[tuple[Any, ...]]:
